@@ -99,8 +99,8 @@ class Hours:
     ) -> Iterator[datetime]:
         """The grid's moments within [start, end) after which the hours cover `length`, at most a day; in order.
 
-        Moments within the open intervals `closed` are left out; the intervals are in order and do not overlap. They are skipped as
-        a whole, so that a month that is full costs no more than an empty one.
+        Moments within the open intervals `closed` are left out; the intervals are in order and do not overlap. They are
+        skipped as a whole, so that a full month costs no more than an empty one.
         """
         day = start.astimezone(self.zone).date() - _ONE_DAY
         last = end.astimezone(self.zone).date() + _ONE_DAY

@@ -1,4 +1,4 @@
-"""From a schedule's event to what the rules work with."""
+"""Turns a schedule's event into what the rules work with."""
 
 from __future__ import annotations
 

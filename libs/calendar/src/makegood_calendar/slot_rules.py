@@ -1,4 +1,6 @@
-"""Whether the schedule offers a session. Slot search, the availability check and the hold all ask here, so they agree."""
+"""Whether the schedule offers a session. Slot search, the availability check and the hold all use these rules, so they
+agree.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ from makegood_calendar.hours import Hours, Span
 IN_PERSON: Modality = "in_person"
 
 Terms = Literal["member", "provider", "provider_moves"]
-"""By whose terms a time is judged. Notice, grid and horizon protect the provider from others. For the `provider`, only hours,
-time off and the kind of session count. `provider_moves`: the session is already booked, so its kind is settled (RESC-2).
+"""Whose terms a time must meet. Notice, grid and horizon protect the provider from others. For the `provider`, only
+hours, time off and the kind of session count. `provider_moves`: the session is already booked, so its kind is settled
+(RESC-2).
 """
 
 _AS_FAR_AS_ANYBODY: Final = timedelta(days=3650)
@@ -110,7 +113,7 @@ class SlotRules:
         elif venue_id is not None and venue is None:
             refusals.append(NO_VENUE)
         self.kind_refusals: tuple[Reason, ...] = tuple(refusals)
-        """Why no moment can be offered at all; empty if some can."""
+        """Why no moment can be offered at all. Empty if some can."""
 
     @property
     def bounds(self) -> Span:
@@ -118,7 +121,7 @@ class SlotRules:
         return self._earliest, self._latest
 
     def refusals(self, start: datetime) -> tuple[Reason, ...]:
-        """AVAIL-1: why a session at `start` is not offered, one reason for each code; empty if it is.
+        """AVAIL-1: why a session at `start` is not offered, one reason for each code. Empty if it is.
 
         Other sessions do not count: only the holds know whether the slot is free (AVAIL-3).
         """

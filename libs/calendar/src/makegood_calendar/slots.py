@@ -22,7 +22,7 @@ class Busy:
 
 
 def window(rules: SlotRules, start: datetime, end: datetime) -> Span | None:
-    """The part of [start, end) in which a session can start at all, which a search has to look at; None if there is none."""
+    """The part of [start, end) in which a session can start at all, which a search must examine. None if there is none."""
     earliest, latest = rules.bounds
     first = max(start, earliest)
     # The last moment within the horizon is still offered, and `end` is exclusive.
@@ -33,7 +33,7 @@ def window(rules: SlotRules, start: datetime, end: datetime) -> Span | None:
 def free_starts(rules: SlotRules, within: Span, busy: Busy) -> Iterator[datetime]:
     """Every start within [from, to) that can be booked, in order (AVAIL-2).
 
-    It agrees with `refusals`, but checks what is true of all starts only once.
+    It agrees with `refusals`, but checks only once what is true of all starts.
     """
     part = window(rules, *within)
     if part is None:
@@ -50,7 +50,9 @@ def is_free(rules: SlotRules, start: datetime, busy: Busy) -> bool:
 
 
 def _closed_to_starts(rules: SlotRules, busy: Busy, more: Iterable[Span] = ()) -> Sequence[Span]:
-    """The open intervals in which a start would overlap something taken, and `more` such; in order, without overlaps."""
+    """The open intervals in which a start would overlap something taken, and those in `more`, in order and without
+    overlaps.
+    """
     before = rules.schedule.buffer_before
     after = rules.length + rules.schedule.buffer_after
     spans: Iterable[Span] = (

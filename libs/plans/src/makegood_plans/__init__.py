@@ -1,1 +1,3 @@
-"""What a plan pays for. Pure, so that credits, which decides, and booking, which foretells, always agree (PLAN-1, BOOK-7, BOOK-8)."""
+"""What a plan pays for. Credits decides with it and booking predicts with it, so that they always agree (PLAN-1,
+BOOK-7, BOOK-8).
+"""

@@ -1,4 +1,4 @@
-"""When a plan covers a member, and when its credits come (PLAN-1). Days are those of the coverage's time zone."""
+"""When a plan covers a member, and when its credits arrive (PLAN-1). Days are those of the coverage's time zone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def local_day(moment: datetime, time_zone: str) -> date:
 
 
 def end_of(ends_on: date | None, time_zone: str) -> datetime | None:
-    """The first instant after the last day; None without one."""
+    """The first instant after the last day. None if there is no last day."""
     return None if ends_on is None else start_of_day(ends_on + timedelta(days=1), time_zone)
 
 
@@ -56,7 +56,7 @@ class CoveragePeriod:
         return self.covers_from <= moment and (self.covers_until is None or moment < self.covers_until)
 
     def billing_period(self, number: int) -> BillingPeriod | None:
-        """The billing period with this number, counted from 0 at `starts_on`; None after the end of coverage.
+        """The billing period with this number, counted from 0 at `starts_on`. None after the end of coverage.
 
         Each is counted from the first day, so that the 31st comes back after a short month.
         """
@@ -84,7 +84,7 @@ class CoveragePeriod:
         return number - 1 if number and self._first_day(number) > day else number
 
     def next_number(self, now: datetime) -> int | None:
-        """The number of the first billing period whose credits are still to come; None: no more credits come."""
+        """The number of the first billing period whose credits have not arrived yet. None: no more credits will arrive."""
         if not self.plan.live_credits:
             return None
         return 0 if self.covers_from > now else self.number_at(now) + 1
@@ -100,7 +100,7 @@ CoverageT = TypeVar("CoverageT", bound=CoveragePeriod)
 
 
 def covering(coverage: Iterable[CoverageT], moment: datetime) -> CoverageT | None:
-    """The coverage that counts at a moment; periods of one member never overlap."""
+    """The coverage that counts at a moment. Periods of one member never overlap."""
     for each in coverage:
         if each.covers(moment):
             return each
@@ -116,7 +116,7 @@ class NextCredits:
 
 
 def next_credits(coverage: Iterable[CoveragePeriod], moment: datetime, now: datetime) -> NextCredits | None:
-    """The first credits still to come that pay for a session at `moment`; None: none are to come.
+    """The first future credits that pay for a session at `moment`. None if there are none.
 
     A session in a later billing period is booked with the credits of that period (CRED-2).
     """

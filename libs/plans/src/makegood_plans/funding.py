@@ -18,7 +18,9 @@ NO_LIVE_SESSIONS: Final = Reason(code="plan-excludes-live-sessions", detail="The
 
 
 class CreditLot(Protocol):
-    """Credits that lapse together, as far as paying goes. Credits keeps more about each, and changes it."""
+    """Credits that lapse together, as far as paying for sessions goes. The credits service stores more about each, and
+    changes it.
+    """
 
     @property
     def id(self) -> str: ...
@@ -26,7 +28,7 @@ class CreditLot(Protocol):
     def available(self) -> int: ...
     @property
     def length_minutes(self) -> int | None:
-        """The length that these credits pay for; None: each length of the plan."""
+        """The length that these credits pay for. None: every length of the plan."""
 
     @property
     def expires_at(self) -> datetime | None: ...
@@ -50,7 +52,9 @@ class SessionTerms:
 
 @dataclass(frozen=True, slots=True)
 class FundingResult(Generic[CoverageT, LotT]):
-    """What pays for a session: a credit of `lot`; without one, the co-pay of `coverage`. With `reasons`: nothing does."""
+    """What pays for a session: a credit of `lot` or, without one, the co-pay of `coverage`. If there are `reasons`,
+    nothing does.
+    """
 
     coverage: CoverageT | None
     lot: LotT | None
@@ -65,7 +69,7 @@ def fund(
     *,
     overdue: bool = False,
 ) -> FundingResult[CoverageT, LotT]:
-    """What pays for the session; else every reason against it (BOOK-4, BOOK-7): the plan's, then charges, then credits."""
+    """What pays for the session, or every reason against it (BOOK-4, BOOK-7): the plan's, then charges, then credits."""
     covered_by = covering(coverage, session.starts_at)
     lot = paying_lot(covered_by, lots, session)
     reasons = [] if lot is not None else not_in_plan(covered_by, session)
@@ -79,8 +83,8 @@ def fund(
 def paying_lot(covered_by: CoveragePeriod | None, lots: Iterable[LotT], session: SessionTerms) -> LotT | None:
     """CRED-2: of the lots that pay for the session, the one that lapses first and is still valid when it starts.
 
-    A credit that was made good for this length pays under every plan and under none (MISS-4). Any other credit pays only if
-    the plan includes the session and asks for credits.
+    A credit that was made good for this length pays under every plan, and without one (MISS-4). Any other credit pays
+    only if the plan includes the session and takes credits.
     """
     planned = covered_by is not None and not covered_by.plan.asks_co_pay and not not_in_plan(covered_by, session)
     best: LotT | None = None
@@ -93,7 +97,7 @@ def paying_lot(covered_by: CoveragePeriod | None, lots: Iterable[LotT], session:
 
 
 def not_in_plan(covered_by: CoveragePeriod | None, session: SessionTerms) -> list[Reason]:
-    """Why the plan does not include the session, whatever is left of its credits (BOOK-7, PLAN-1)."""
+    """Why the plan does not include the session, however many credits are left (BOOK-7, PLAN-1)."""
     if covered_by is None:
         return [NOT_COVERED]
     plan = covered_by.plan
@@ -118,9 +122,8 @@ def no_credit(
     session: SessionTerms,
     now: datetime,
 ) -> list[Reason]:
-    """BOOK-4: that no credit is left for the session, if its plan asks for one, and when the next credits come.
-
-    If the length itself is not in the plan, a credit of any length counts as one that is left.
+    """BOOK-4: the reason that no credit is left for the session, if its plan takes credits, with when the next credits
+    arrive. If the plan does not include the length, a credit of any length counts as left.
     """
     plan = covered_by.plan
     if plan.asks_co_pay or not plan.has_live_sessions:
@@ -143,7 +146,9 @@ def no_credit(
 def funded_spans(
     session: SessionTerms, until: datetime, coverage: Iterable[CoveragePeriod], lots: Iterable[CreditLot]
 ) -> Iterator[tuple[datetime, datetime]]:
-    """The spans from the session's start to `until` in which it is paid for whenever it starts, in order; charges apart."""
+    """The spans between the session's start and `until` in which it would be paid for if it started there, in order.
+    Charges are not considered.
+    """
     start = session.starts_at
     left = [lot for lot in lots if lot.available]
     paid = []
@@ -176,7 +181,7 @@ def fits(lot: CreditLot, session: SessionTerms) -> bool:
 
 
 def _last_until(lots: Collection[CreditLot], start: datetime, until: datetime) -> datetime:
-    """When the last of the lots lapses, at most `until`; `start` without any."""
+    """When the last of the lots lapses, at most `until`. `start` if there is none."""
     return min(until, max((lot.expires_at or until for lot in lots), default=start))
 
 

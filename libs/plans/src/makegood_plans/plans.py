@@ -32,9 +32,9 @@ class Plan:
     lengths: tuple[int, ...]
     modalities: tuple[Modality, ...]
     live_credits: int | None
-    """Credits in each period, or in all if the plan has no periods; None: the plan asks for a co-pay instead."""
+    """Credits per period, or in total if the plan has no periods. None: the plan takes a co-pay instead."""
     months: int | None = None
-    """The length of a period; None: all credits come once, at the start of coverage."""
+    """The length of a period. None: all credits arrive once, at the start of coverage."""
     psychiatry_lengths: tuple[int, ...] = ()
     purchasable: bool = False
     """Whether the member can buy single credits."""
@@ -52,11 +52,11 @@ class Plan:
 
     @property
     def costs(self) -> Costs | None:
-        """What one session costs; None if the plan has no live sessions (BOOK-3)."""
+        """What one session costs. None if the plan has no live sessions (BOOK-3)."""
         if not self.has_live_sessions:
             return None
         return Costs(amount=self.co_pay) if self.asks_co_pay else Costs(credit=1)
 
     def lengths_of(self, specialty: Specialty) -> tuple[int, ...]:
-        """The lengths of sessions with a provider of this specialty: psychiatry has its own lengths."""
+        """The lengths of sessions with a provider of this specialty, because psychiatry has its own."""
         return self.psychiatry_lengths if specialty == "psychiatry" else self.lengths

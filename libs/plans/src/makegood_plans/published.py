@@ -1,4 +1,4 @@
-"""What credits publishes about enrolments and lots, as others read it (PLAN-1, CRED-2)."""
+"""Enrolments and lots as other services read them from the topics of credits (PLAN-1, CRED-2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from makegood_plans.plans import Plan
 
 @dataclass(frozen=True, slots=True)
 class PublishedEnrolment:
-    """One enrolment of a member, as its latest event tells it.
+    """One enrolment of a member, as its latest event describes it.
 
     `sequence` counts the member's enrolments. Each ends the coverage of all earlier ones where it begins.
     """
@@ -26,7 +26,7 @@ class PublishedEnrolment:
 
 @dataclass(frozen=True, slots=True)
 class PublishedLot:
-    """One lot of a member, as the events about it tell it: see `makegood_plans.funding.CreditLot`."""
+    """One lot of a member, as the events about it describe it. See `makegood_plans.funding.CreditLot`."""
 
     id: str
     available: int
@@ -36,7 +36,7 @@ class PublishedLot:
 
 
 def coverage_periods(enrolments: Collection[PublishedEnrolment]) -> list[CoveragePeriod]:
-    """When each enrolment of a member counts, in the order of time; one that never counts is left out."""
+    """When each enrolment of a member counts, ordered by time. One that never counts is left out."""
     begins = [(each.sequence, start_of_day(each.starts_on, each.time_zone)) for each in enrolments]
     found = []
     for each, (_, start) in zip(enrolments, begins, strict=True):

@@ -175,7 +175,9 @@ class EmbeddedServers:
         )
 
     def _postgres_folder(self, home: Home) -> Path:
-        """Where its data go. In memory if they need not last: each new database of a test is hundreds of new files."""
+        """The folder for its data. It is in memory if the data need not last, because each new test database has
+        hundreds of files.
+        """
         if self._durable or not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _ENOUGH_MEMORY:
             return home.postgres_folder()
         for left in _MEMORY.glob(f"{_PREFIX}*"):  # by a test run that was killed

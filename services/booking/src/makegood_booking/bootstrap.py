@@ -77,7 +77,7 @@ def app(service: Service[Dependencies]) -> FastAPI:
     return create_app(
         service,
         title="Booking",
-        description="Rooms, sessions from request to end, attendance, and the policy they stand under.",
+        description="Rooms, sessions from request to end, attendance, and the policies that apply to them.",
         routers=[
             book.router,
             sessions.router,

@@ -24,6 +24,6 @@ class Dependencies:
     join_links: JoinLinks
     """Lets parties into their sessions."""
     currencies: frozenset[str]
-    """Those in which extensions are charged."""
+    """Those in which extensions can be charged."""
     schedule_patience: float = 5.0
     """Seconds to wait for the event of a schedule that was published a moment ago."""

@@ -1,8 +1,8 @@
 """Join links: short-lived proof that the bearer is a party of a session that can be joined now (JOIN-1).
 
-A link is made when a party joins. It is stored nowhere: not in the database, not in a stored answer, not in a log. Its
-token is in the URL's fragment, which no browser sends to a server. The video room shows it to booking, and only booking
-can read it.
+A link is made when a party joins. It is never stored: not in the database, a stored answer or a log. Its token is in
+the URL's fragment, which browsers do not send to servers. The video room sends it to booking, and only booking can read
+it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLAIMS: Final = ("iss", "aud", "sub", "session_id", "party", "iat", "nbf", "exp
 
 
 class InvalidLink(Exception):
-    """The token opens nothing. The message says why, without quoting it."""
+    """The token is not valid. The message says why, without quoting it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,9 @@ class JoinToken:
 
 
 class JoinLinks:
-    """Makes links and reads them back. `key`: 32 bytes or more that all processes of booking share; `start`: the client app's
-    address; `now`: seconds of real time since 1970."""
+    """Makes and reads links. `key`: 32 bytes or more that all processes of booking share. `start`: the client app's
+    address. `now`: seconds of real time since 1970.
+    """
 
     def __init__(self, key: bytes, start: str, *, now: Callable[[], float] = time.time) -> None:
         self._key = key
@@ -70,7 +71,7 @@ class JoinLinks:
         return f"{self._start}/join/{session.id}#{jwt.encode(claims, self._key, algorithm=_ALGORITHM)}"
 
     def read(self, token: str, now: datetime) -> JoinToken:
-        """What the link's token says at `now`, product time. Raises InvalidLink."""
+        """The content of the link's token, if it is valid at `now` (product time). Raises InvalidLink."""
         try:
             claims = jwt.decode(
                 token,
@@ -78,7 +79,7 @@ class JoinLinks:
                 algorithms=[_ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                # Its times are product time, which development can move.
+                # Its times are in product time, which development can change.
                 options={"require": list(_CLAIMS), "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
         except (jwt.PyJWTError, ValueError) as error:

@@ -16,7 +16,7 @@ SHORTEST_KEY: Final = 32
 
 
 class BookingSettings(AccessLogSettings):
-    """What booking takes from the environment."""
+    """The settings of booking, from the environment."""
 
     database_url: SecretStr = Field(
         validation_alias="BOOKING_DATABASE_URL",
@@ -31,14 +31,14 @@ class BookingSettings(AccessLogSettings):
     currencies: str = Field(
         "",
         validation_alias="CURRENCIES",
-        description="Currencies in which extensions are charged, as in `USD,EUR`; empty: every currency of ISO 4217.",
+        description="Currencies in which extensions can be charged, such as `USD,EUR`. Empty: every currency of ISO 4217.",
     )
 
     join_link_key: SecretStr = Field(
         SecretStr(""),
         validation_alias="JOIN_LINK_KEY",
-        description="Signs join links; 32 random characters or more, the same for all processes of booking. A new one ends the "
-        "links that are out: people join again. Required in production; in development empty: made anew by each process.",
+        description="Signs join links. 32 random characters or more, the same for all processes of booking. A new key ends the "
+        "existing links: people join again. Required in production. Empty in development: each process makes its own.",
     )
 
     def faults(self) -> Iterator[Fault]:

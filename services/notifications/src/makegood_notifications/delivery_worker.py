@@ -250,7 +250,7 @@ class DeliveryWorker:
             self._knocks += 1
             pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)
             self._closed_until = time.monotonic() + pause
-            _log.warning("channel away", channel=self._channel, trouble=trouble, pause_seconds=pause)
+            _log.warning("channel unreachable", channel=self._channel, trouble=trouble, pause_seconds=pause)
         if waited > self._give_up_after:
             return self._given_up(delivery, trouble)
         return AttemptResult(

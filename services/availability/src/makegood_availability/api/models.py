@@ -1,4 +1,4 @@
-"""Request and answer models."""
+"""Request and response bodies."""
 
 from __future__ import annotations
 

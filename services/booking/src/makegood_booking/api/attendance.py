@@ -35,7 +35,7 @@ router = APIRouter(tags=["sessions"])
 MutationOf = Annotated[Mutation, Depends(mutation())]
 EndingOf = Annotated[Mutation, Depends(mutation(waits=True))]
 _LATER: dict[int | str, dict[str, Any]] = {
-    202: {"model": SessionView, "description": "Done. Read what becomes of the credit at `Location`"}
+    202: {"model": SessionView, "description": "Done. Read at `Location` what becomes of the credit"}
 }
 
 

@@ -128,9 +128,9 @@ async def read_bookability(
         Query(min_length=1, max_length=64, description="The time zone of `local_start`. Default: the provider's."),
     ] = None,
 ) -> Response:
-    """Tells whether a session can be booked in this room now. If not, it lists all reasons, each with its remedies.
-
-    For the room's two parties and support. If something can't be checked right now, the reason is `temporary-interruption`.
+    """Tells whether a session can be booked in this room now. If not, it lists all reasons, each with its remedies. The
+    room's two parties and support can ask. If something can't be checked right now, the reason is
+    `temporary-interruption`.
     """
     room_id = valid_id(room_id, "room")
     if time_zone is not None and not is_zone(time_zone):

@@ -1,4 +1,4 @@
-"""Request and answer models of cancelling (CANC-1, CANC-2)."""
+"""Request and response bodies of cancelling (CANC-1, CANC-2)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ class CancelledView(SessionView):
 
     @classmethod
     def of_cancelled(cls, session: Session, reader: Reader, now: datetime, *, remark_shared: bool) -> CancelledView:
-        """As the reader sees it now."""
+        """The view that the reader sees now."""
         shown = SessionView.of(session, reader, now)
         return cls.model_construct(**shown.__dict__, remark_shared=remark_shared)

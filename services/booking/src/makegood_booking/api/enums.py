@@ -1,4 +1,4 @@
-"""The literal types of requests and answers, by the names that they have in the OpenAPI document."""
+"""Literal types of requests and answers, by their names in the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ STATUS: Final[dict[SessionStatus, AppointmentStatus]] = {
     "declined": "cancelled",
     "expired": "cancelled",
     "cancelled": "cancelled",
-    # In FHIR, `noshow` means the patient's. A session that the provider missed is cancelled for the provider's reason.
+    # In FHIR, `noshow` means that the patient did not come. A session that the provider missed is cancelled by the
+    # provider.
     "provider_missed": "cancelled",
     "member_no_show": "noshow",
 }
@@ -118,7 +119,7 @@ class AppointmentView(View):
 
     @classmethod
     def of(cls, session: Session, answered: Answered) -> AppointmentView:
-        """`answered`: how the parties responded."""
+        """The appointment of the session. `answered`: how the parties responded."""
         booked = session.booked
         participants = [
             _participant("Patient", PERSON, booked.member_id, _member_status(answered)),

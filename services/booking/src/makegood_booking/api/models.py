@@ -1,4 +1,4 @@
-"""Request and answer models."""
+"""Request and response bodies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Nothing(RequestModel):
 
 
 class RoomRequest(RequestModel):
-    """Who shares the room."""
+    """The two people who share the room."""
 
     model_config = example(member_id="anna", provider_id="dr-lee")
 
@@ -206,8 +206,9 @@ class SessionView(View):
         remedies: RemedyContext | None = None,
         context: MemberContext | None = None,
     ) -> SessionView:
-        """As the reader sees it now. `remedies`: what the remedies of a rejected session depend on. `context`: whether a missed
-        session can be rebooked. Not validated: sessions are shown on the booking path."""
+        """The view that the reader sees now. `remedies`: what the remedies of a rejected session depend on. `context`:
+        whether a missed session can be rebooked. Not validated: sessions are shown on the booking path.
+        """
         booked = session.booked
         return cls.model_construct(
             id=booked.session_id,
@@ -235,7 +236,7 @@ class SessionView(View):
 
 
 def remedy_context(session: Session, purchasable: bool | None = None) -> RemedyContext:
-    """Whom a refusal of this session is about. `purchasable`: as credits answered."""
+    """What the remedies of a refusal of this session depend on. `purchasable`: as credits answered."""
     booked = session.booked
     can_buy = session.purchasable if purchasable is None else purchasable
     return RemedyContext(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(can_buy))

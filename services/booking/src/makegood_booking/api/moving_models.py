@@ -1,4 +1,4 @@
-"""Request and answer models of moves and extensions."""
+"""Request and response bodies of moves and extensions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def checked_id(text: str) -> str:
 
 
 _LAST_DAY: Final = date(2199, 12, 31)
-"""The last day of coverage, too: the day after it must exist."""
+"""The same limit as for the last day of coverage."""
 
 DueDay = Annotated[Day, within(date.min, _LAST_DAY), Field(description=f"{_LAST_DAY} at the latest.")]
 VenueId = Annotated[str, Field(max_length=128), AfterValidator(checked_id)]

@@ -28,7 +28,7 @@ router = APIRouter(tags=["sessions"])
 
 
 class DisputeRequest(RequestModel):
-    """What you say against the recorded outcome."""
+    """Why the recorded outcome is wrong."""
 
     model_config = example(claim="i_was_there", note="My connection dropped after five minutes.")
 
@@ -45,7 +45,10 @@ class CorrectionRequest(RequestModel):
 
     outcome: SessionOutcome
     reason: Annotated[
-        str, Field(min_length=1, max_length=2000, description="Why. Support and the two parties can read it.")
+        str,
+        Field(
+            min_length=1, max_length=2000, description="Why it is corrected. Support and the two parties can read it."
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the routes share: parameters, who the caller is, and sessions as answers."""
+"""What the routes share: parameters, the caller's part in a session or room, and sessions as answers."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
 
 
 def valid_id(text: str, what: str) -> str:
-    """The id in its canonical form. 404 for a text that cannot be an id."""
+    """The id in its canonical form. Raises 404 if the text cannot be an id."""
     if len(text) != 36 or not is_id(text):
         raise not_found(what)
     return text.lower()
 
 
 def party_of(access: Access, mutation: Mutation) -> Callable[[Session], Party]:
-    """As which party the caller changes a session. 404 if it is not theirs; 412 if it is not at the version that
-    they expect."""
+    """The party as which the caller changes a session. Raises 404 if it is not theirs, and 412 if it is not at the
+    version that they expect.
+    """
 
     def admit(session: Session) -> Party:
         role = access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
@@ -51,7 +52,9 @@ def party_of(access: Access, mutation: Mutation) -> Callable[[Session], Party]:
 
 
 def actor_of(access: Access, mutation: Mutation | None = None) -> Callable[[Room], Actor]:
-    """As whom the caller changes a room. 404 if it is not theirs; 412 if it is not at the version that they expect."""
+    """The actor as whom the caller changes a room. Raises 404 if it is not theirs, and 412 if it is not at the version
+    that they expect.
+    """
 
     def admit(room: Room) -> Actor:
         role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
@@ -65,7 +68,7 @@ def actor_of(access: Access, mutation: Mutation | None = None) -> Callable[[Room
 async def member_contexts(
     queries: Queries, dependencies: Dependencies, shown: Iterable[Session], caller: Caller, now: datetime
 ) -> dict[str, MemberContext]:
-    """What is known of the rooms of those sessions that the caller might rebook, by id; mostly none (MISS-4)."""
+    """What is known about the rooms of those sessions that the caller might rebook, by id. Usually empty (MISS-4)."""
     rooms = {
         session.booked.room_id
         for session in shown
@@ -93,7 +96,7 @@ def session_answer(
 
 
 def reader_of(session: Session, caller: Caller) -> Reader:
-    """As whom the caller, who may see the session, reads it."""
+    """The role in which the caller, who may see the session, reads it."""
     booked = session.booked
     for role, party in (("member", booked.member_id), ("provider", booked.provider_id)):
         if caller.subject == party and role in caller.roles:

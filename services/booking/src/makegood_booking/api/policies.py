@@ -86,7 +86,10 @@ async def list_policies(
     status_code=201,
     response_model=PolicyView,
     responses={
-        200: {"model": PolicyView, "description": "The numbers do not differ from the current version: this one"},
+        200: {
+            "model": PolicyView,
+            "description": "The numbers do not differ from the current version, which is the answer",
+        },
         201: {"description": "The new version. It applies to sessions booked from now on", "headers": LOCATION},
     },
 )

@@ -95,8 +95,9 @@ def with_remedies(reasons: Iterable[Reason], context: RemedyContext) -> list[dic
 async def refusal_problem(
     dependencies: Dependencies, context: RemedyContext, reasons: Iterable[Reason], **members: Any
 ) -> Problem:
-    """The problem of a booking or move that these reasons forbid (BOOK-8). The first reason is its type; each has
-    its remedy."""
+    """The problem of a booking or move that these reasons forbid (BOOK-8). The first reason is its type. Each has its
+    remedy.
+    """
     listed = list(reasons)
     if needs_more(reason.code for reason in listed):
         async with dependencies.database.reading() as queries:

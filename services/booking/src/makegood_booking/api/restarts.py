@@ -1,4 +1,4 @@
-"""Going on with therapy: in the same room, or with another provider (ROOM-1 to ROOM-3)."""
+"""Continuing therapy: in the same room, or with another provider (ROOM-1 to ROOM-3)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def restart(
     responses={
         200: {
             "model": RoomView,
-            "description": "The member already shares an active room with that provider: this one",
+            "description": "The member already shares this active room with that provider",
             "headers": LOCATION,
         },
         201: {"description": "The new room", "headers": LOCATION},

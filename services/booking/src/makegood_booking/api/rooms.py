@@ -30,7 +30,7 @@ router = APIRouter(tags=["rooms"])
     responses={
         200: {
             "model": RoomView,
-            "description": "The two already share an active room: this one",
+            "description": "The two already share this active room",
             "headers": LOCATION,
         },
         201: {"description": "The new room", "headers": LOCATION},
@@ -61,7 +61,7 @@ async def open_a_room(
 async def list_rooms(
     access: Annotated[Access, Depends(operation("room.list"))],
     dependencies: DependenciesOf,
-    status: Annotated[RoomStatus | None, Query(description="Only return rooms with this status.")] = None,
+    status: Annotated[RoomStatus | None, Query(description="Return only rooms with this status.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
@@ -86,7 +86,7 @@ async def list_rooms(
 
 
 def note_parties(access: Access, shown: Iterable[tuple[str, str]]) -> None:
-    """Logs whose data a list shows (SEC-5), each person once: both parties' to support, the members' to a provider."""
+    """Logs whose data a list shows, each person once (SEC-5): both parties for support, the members for a provider."""
     roles = {grant.role for grant in access.grants}
     if roles == {"member"}:
         return
@@ -96,7 +96,7 @@ def note_parties(access: Access, shown: Iterable[tuple[str, str]]) -> None:
 
 
 def valid_cursor_id(text: str) -> str:
-    """The id in a cursor; 422 if it is none, since the cursor is not ours then."""
+    """The id in a cursor. Raises 422 if it is not an id, because the cursor is not ours then."""
     try:
         return valid_id(text, "page")
     except Problem as error:

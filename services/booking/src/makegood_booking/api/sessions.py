@@ -41,7 +41,7 @@ _WITH_NOTES = ("OutcomeDisputed", "OutcomeCorrected")
 
 
 async def readable(queries: Queries, dependencies: Dependencies, session_id: str, access: Access) -> Session:
-    """The session, if the caller may see it; else the 404 problem."""
+    """The session. Raises 404 if the caller may not see it."""
     session = await store.read_session(queries, dependencies.policies, valid_id(session_id, "session"))
     if session is None:
         raise not_found("session")
@@ -53,16 +53,16 @@ async def readable(queries: Queries, dependencies: Dependencies, session_id: str
 async def sessions(
     access: Annotated[Access, Depends(operation("session.list"))],
     dependencies: DependenciesOf,
-    room_id: Annotated[str | None, Query(description="Only return sessions in this room.")] = None,
+    room_id: Annotated[str | None, Query(description="Return only sessions in this room.")] = None,
     status: Annotated[
         list[SessionStatus] | None,
-        Query(max_length=20, description="Only return sessions with this status. Repeat it for several."),
+        Query(max_length=20, description="Return only sessions with this status. Repeat it for several."),
     ] = None,
     starts_from: Annotated[
-        Instant | None, Query(alias="from", description="Only return sessions that start at this time or later.")
+        Instant | None, Query(alias="from", description="Return only sessions that start at this time or later.")
     ] = None,
     starts_before: Annotated[
-        Instant | None, Query(alias="to", description="Only return sessions that start before this time.")
+        Instant | None, Query(alias="to", description="Return only sessions that start before this time.")
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -85,7 +85,7 @@ async def sessions(
         after=_list_position(*position) if position else None,
     )
     async with dependencies.database.reading() as queries:
-        if everybody and room_id is not None:  # by its member, so that the room's sessions are found by an index
+        if everybody and room_id is not None:  # also by its member, so that an index finds the room's sessions
             room = await read_room(queries, room_id)
             if room is None:
                 return answer(200, Page[SessionView](items=[]))
@@ -99,7 +99,7 @@ async def sessions(
 
 
 def _list_position(starts_at: datetime, session_id: str, snapshot: str) -> ListPosition:
-    """The position in a cursor; 422 if it is none, since the cursor is not ours then."""
+    """The position in a cursor. Raises 422 if it is not one, because the cursor is not ours then."""
     if not is_snapshot(snapshot):
         raise invalid("#/cursor", "Send `next_cursor` unchanged, to the same list.", where="query")
     return ListPosition(starts_at, valid_cursor_id(session_id), snapshot)
@@ -132,7 +132,7 @@ async def _views(
 
 
 async def _remedy_contexts(queries: Queries, shown: Sequence[Session], now: datetime) -> dict[str, RemedyContext]:
-    """What the remedies of rejected sessions depend on, by session. It is read once for each room."""
+    """What the remedies of rejected sessions depend on, by session. Reads each room once."""
     rooms: dict[str, RemedyContext] = {}
     found: dict[str, RemedyContext] = {}
     for session in shown:

@@ -1,4 +1,4 @@
-"""`Prefer: wait` on sessions: a change whose outcome comes over topics."""
+"""`Prefer: wait` on sessions: a change whose outcome arrives on topics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from makegood_booking.handlers.waiters import Milestone
 from makegood_booking.store.sessions import read_session
 
 Answer = Callable[[Session, Session | None], Awaitable[Response]]
-"""Answers with the session as changed, and as it is at the milestone: None if that is still to come."""
+"""Builds the answer from the session as changed, and as it is at the milestone: None if that is not reached yet."""
 
 
 async def change_and_wait(
@@ -29,8 +29,8 @@ async def change_and_wait(
 ) -> Response:
     """Commits a change, waits for its milestone as long as the caller wants to, and completes the mutation.
 
-    It listens before it commits, so that no outcome is missed in between. A problem that `answer` raises is the outcome of a
-    change that took place: it is stored for the idempotency key, too.
+    It subscribes before it commits, so that it misses no outcome. A problem that `answer` raises is the outcome of a
+    change that took place, so it is stored for the idempotency key too.
     """
     async with dependencies.signals.waiting(milestone.key(session_id)) as waiter:
         changed = await change()

@@ -39,7 +39,7 @@ ActionName = Literal[
 ]
 ActionReason = Literal[RefusalCode, RebookingRefusal, "support-may-not", "validation"]
 Guard = Callable[[Session, datetime, bool], Refusal | InvalidField | Literal["done"] | None]
-"""Why a command that fits is refused for the session as it is by now. The flag: it accepts what the action costs."""
+"""Why a well-formed command is refused for the session as it is now. The flag: it accepts what the action costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,8 @@ def actions(
     session: Session, reader: Reader, now: datetime, context: MemberContext | None = None
 ) -> tuple[Action, ...]:
     """Everything that the reader's role can ever do with a session. Each action says whether it is possible now; if
-    not, when or why not.
-
-    `known`: what is known of the session's room, if the session can be rebooked at all (`rebookable_until`). Without
-    it, rebooking is left out.
+    not, when or why not. `known`: what is known about the session's room, if the session can be rebooked at all
+    (`rebookable_until`). Without it, rebooking is left out.
     """
     session = attendance.as_of(session, now)[0]
     judged = [_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items()]
@@ -71,7 +69,7 @@ def actions(
 
 
 def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Reader, now: datetime) -> Action | None:
-    """The action; None if it was done already, so that no button is drawn."""
+    """The action. None if it is done already, so that no button is shown."""
     if guard is None:
         return Action(name, False, reason="support-may-not")
     if name == "outcome" and session.booked.modality != "in_person":
@@ -84,13 +82,13 @@ def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Read
         return Action(name, True, until=_until(name, session, now, free=free), costs=costs)
     if refusal == DONE:
         return None
-    if isinstance(refusal, InvalidField):  # no request would succeed: the session has its greatest length
+    if isinstance(refusal, InvalidField):  # no request would succeed: the session has the maximum length
         return Action(name, False, reason="validation")
     return Action(name, False, opens=_opens(name, session, now), reason=refusal.code)
 
 
 def _rebook(session: Session, context: MemberContext | None, now: datetime) -> Action | None:
-    """The rebooking; None if it was rebooked already (MISS-4)."""
+    """The rebooking. None if the session has been rebooked already (MISS-4)."""
     until = rebookable_until(session)
     if now >= until:
         return Action("rebook", False, reason="session-over")
@@ -106,7 +104,7 @@ def _forfeited(session: Session) -> Costs:
 
 
 def _opens(name: ActionName, session: Session, now: datetime) -> datetime | None:
-    """The moment before which this is refused, whatever happens. None if there is no such moment ahead."""
+    """The moment before which this is refused, whatever happens. None if there is no such moment in the future."""
     starts_at, policy = session.booked.starts_at, session.policy
     match name:
         case "join" if not session.over:
@@ -158,7 +156,7 @@ def _reschedule(by: Party) -> Guard:
 
 
 def _join(session: Session, now: datetime, accept: bool) -> Refusal | None:
-    """Joining, also for somebody who is in the room already: joining again gives a new link."""
+    """Joining, even for somebody who is in the room already, because joining again gives a new link."""
     return attendance.entry_refused(session, now)
 
 
@@ -193,6 +191,6 @@ GUARDS: Final[Mapping[Reader, Mapping[ActionName, Guard | None]]] = {
     },
     "support": {"correct": _outcome_missing, "cancel": None, "reschedule": None},
 }
-"""The actions of each reader, in the order in which they are told; beside them, members rebook (MISS-4).
-
-CANC-4: support can neither cancel nor reschedule, so both are None."""
+"""The actions of each reader, in the order in which they are listed. Members can also rebook (MISS-4). CANC-4: support
+can neither cancel nor reschedule, so both are None.
+"""

@@ -40,8 +40,9 @@ from makegood_booking.domain.session import (
 JoinedHow = Literal["joined", "code", "provider"]
 Absent = Literal["provider", "both"]
 SOON: Final = timedelta(hours=1)
-"""What is found later than that comes late, and the member's thirty days count from then, as those of the credit do
-(MISS-4)."""
+"""A miss that is found later than that counts as late: the member's thirty days then run from that moment, like those
+of the credit (MISS-4).
+"""
 OVER_ALREADY = Refusal("session-over")
 UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
 _CONFIRMED_ALREADY = Refusal(
@@ -50,10 +51,8 @@ _CONFIRMED_ALREADY = Refusal(
 
 
 def confirm_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
-    """Why the session, as it is by now, cannot be confirmed.
-
-    A provider who was asked again (CONF-3) confirms that the time still holds, as long as it lies ahead. Any other
-    second confirmation changes nothing.
+    """Why the session, as it is now, cannot be confirmed. A provider who was asked again (CONF-3) confirms that the
+    time still holds, as long as it is in the future. Any other second confirmation changes nothing.
     """
     if session.over:
         return OVER_ALREADY
@@ -76,7 +75,7 @@ def confirm(session: Session, now: datetime) -> Transition | Refusal:
 
 
 def decline_refused(session: Session) -> Refusal | Literal["done"] | None:
-    """Why the session, as it is by now, cannot be declined. Once it is confirmed, it is cancelled instead (CANC-2)."""
+    """Why the session, as it is now, cannot be declined. Once it is confirmed, it is cancelled instead (CANC-2)."""
     if session.status == "declined":
         return DONE
     if session.over:
@@ -121,7 +120,7 @@ def join(session: Session, party: Party, now: datetime, how: JoinedHow = "joined
 
 
 def leave_refused(session: Session, party: Party) -> Refusal | Literal["done"] | None:
-    """Why the party cannot leave the session, as it is by now. Somebody who never came cannot leave."""
+    """Why the party cannot leave the session, as it is now. Somebody who never came cannot leave."""
     if session.attendance.joined_at(party) is None:
         if session.over:
             return OVER_ALREADY
@@ -130,7 +129,7 @@ def leave_refused(session: Session, party: Party) -> Refusal | Literal["done"] |
 
 
 def leave(session: Session, party: Party, now: datetime) -> Transition | Refusal:
-    """A party leaves. This is recorded just after the end, too (JOIN-1)."""
+    """A party leaves. This is also recorded just after the end (JOIN-1)."""
     session, before = as_of(session, now)
     refusal = leave_refused(session, party)
     if refusal is not None:
@@ -140,9 +139,8 @@ def leave(session: Session, party: Party, now: datetime) -> Transition | Refusal
 
 
 def no_show_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
-    """Why the provider cannot mark a no-show in the session, as it is by now (NOSH-1).
-
-    The provider must be in the room, the grace must be over, and the member must not have been present.
+    """Why the provider cannot mark a no-show in the session, as it is now (NOSH-1). The provider must be in the room,
+    the grace must be over, and the member must not have been present.
     """
     if session.status == "member_no_show":
         return DONE
@@ -173,7 +171,7 @@ def mark_no_show(session: Session, now: datetime) -> Transition | Refusal:
 
 
 def next_due(session: Session) -> datetime | None:
-    """The next moment at which something happens automatically; None once the session is over."""
+    """The next moment at which something happens automatically. None once the session is over."""
     due = _due_of_status(session)
     move = session.move
     if due is None or move is None or move.state != "asked":
@@ -279,7 +277,7 @@ def provider_missed(
 
 
 def as_of(session: Session, now: datetime) -> tuple[Session, tuple[Any, ...]]:
-    """The session as it is by now: a command never overtakes what should have happened before it."""
+    """The session as it is now: a command never overtakes what should have happened before it."""
     passed = time_passed(session, now)
     return passed.session, passed.events
 

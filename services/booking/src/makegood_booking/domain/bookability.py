@@ -46,7 +46,7 @@ class SessionKind:
 
 
 NO_KIND: Final = SessionKind(0, "video")
-"""Stands where neither plan nor provider has any, and nothing was asked."""
+"""Used if neither plan nor provider has any kind, and the question names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Question:
     length_minutes: int | None = None
     modality: Modality | None = None
     by: Literal["member", "provider", "support"] = "member"
-    """Who would book."""
+    """The role that would book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class MemberContext:
     another_room: bool = False
     """Whether the two share another room that is active."""
     rights: Sequence[PastBooking] = ()
-    """What the provider missed in the room, and the member can still rebook (MISS-4)."""
+    """The sessions that the provider missed in the room and the member can still rebook (MISS-4)."""
 
     @property
     def specialty(self) -> Specialty:
@@ -103,7 +103,7 @@ class BookabilityVerdict:
     can_purchase: bool = False
     costs: Costs | None = None
     coverage: CoveragePeriod | None = None
-    """That covers the member then."""
+    """The plan that covers the member then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,8 @@ def in_the_way(context: MemberContext, kind: SessionKind, by: str, now: datetime
 
 
 def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> RebookingRefusal | Literal["done"] | None:
-    """Why the member cannot rebook what the provider missed (BOOK-10, MISS-4), as the booking would be refused.
-
-    `done`: it was rebooked. None: at some time ahead nothing forbids it, unless that time is taken.
+    """Why the member cannot rebook what the provider missed (BOOK-10, MISS-4), as the booking would be refused. `done`:
+    it was rebooked. None: at some future time nothing forbids it, unless that time is taken.
     """
     right = next((each for each in context.rights if each.session_id == session_id), None)
     if right is None:

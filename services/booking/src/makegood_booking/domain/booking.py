@@ -165,14 +165,15 @@ def credit_held(session: Session, event: CreditHeld, now: datetime) -> Transitio
     """Credits holds a credit of the lot, or a co-pay (BOOK-1)."""
     if session.funding != "asked":
         return Transition(session)
-    # The ledger's topic has another key, so the credit's end can arrive before its hold. Then the end stands.
+    # The ledger's topic has another key, so the settlement of the credit can arrive before its hold. Then the
+    # settlement counts.
     credit: CreditState = "held" if event.funding == "credit" and session.credit == "none" else session.credit
     held = replace(session, funding=event.funding, credit=credit, lot_id=event.lot_id, co_pay=amount_of(event.co_pay))
     return _decide(held, now)
 
 
 def amount_of(price: Price | None) -> Money | None:
-    """An amount as an event tells it."""
+    """The amount as it is in an event."""
     return None if price is None else Money(price.amount_minor, price.currency)
 
 
@@ -230,13 +231,15 @@ def co_pay_lapsed(session: Session, event: InvoiceVoided, now: datetime) -> Tran
 def not_decided_in_time(session: Session) -> Transition:
     """Refuses a booking that is still undecided when its time is up, before any of its holds can lapse.
 
-    If one of the two services refused it by then, its reasons are included (BOOK-8).
+    If one of the two services has refused it by then, its reasons are included (BOOK-8).
     """
     return _reject(session, (*session.reasons, NOT_IN_TIME))
 
 
 def confirmed_by_provider(session: Session, now: datetime) -> Transition:
-    """The session will take place. A provider who confirms early enough is asked again when it comes near (CONF-3)."""
+    """The session will take place. A provider who confirms early enough is asked again shortly before the session
+    (CONF-3).
+    """
     starts_at, policy = session.booked.starts_at, session.policy
     early = now < policy.reconfirm_at(starts_at)
     return happened(
@@ -251,7 +254,7 @@ def confirmed_by_provider(session: Session, now: datetime) -> Transition:
 def _decide(session: Session, now: datetime) -> Transition:
     """BOOK-1: one slot and one credit, or neither and a refusal with every reason. Waits for both answers.
 
-    Answers that come after the booking should have been given up reserve nothing, even if nobody has given it up yet.
+    Answers that come after `decide_by` reserve nothing, even if the booking has not been given up yet.
     By the time of such a late reservation, the holds might have lapsed.
     """
     if session.status != "requested" or session.slot == "asked" or session.funding == "asked":
@@ -266,7 +269,7 @@ def _decide(session: Session, now: datetime) -> Transition:
     reserved = happened(session, SessionReserved, changes, confirm_by=confirm_by)
     if session.booked.booked_by != "provider":
         return reserved
-    # BOOK-5: the provider need not confirm what the provider booked.
+    # BOOK-5: the provider does not have to confirm their own booking.
     confirmed = confirmed_by_provider(reserved.session, now)
     return Transition(confirmed.session, reserved.events + confirmed.events)
 

@@ -31,9 +31,8 @@ def forfeits_by_moving(session: Session, now: datetime) -> bool:
 
 
 def free_until(session: Session, now: datetime) -> datetime:
-    """Until when the member can cancel without loss, as things stand now (CANC-1).
-
-    From the start on, it ends at the next automatic step, or earlier if somebody comes.
+    """Until when the member can cancel without loss, as things are now (CANC-1). From the start on, it ends at the next
+    automatic step, or earlier if somebody comes.
     """
     starts_at, until = session.booked.starts_at, _cancels_free_until(session)
     if now < starts_at or not cancellable(session, now) or forfeits_now(session, now):
@@ -62,7 +61,7 @@ def favoured(session: Session) -> bool:
 def _waits_for_provider(session: Session) -> bool:
     """Whether a session has begun and its provider is not there, whoever left first (CANC-1).
 
-    Once the two were together for long enough that the session counts as held (JOIN-2), nobody waits any more. In
+    Once the two were together for long enough that the session counts as completed (JOIN-2), nobody waits any more. In
     person, a late check-in decides nothing, but a party who checked in waits for a provider who did not (JOIN-3).
     """
     if in_room(session, "provider"):
@@ -74,8 +73,9 @@ def _waits_for_provider(session: Session) -> bool:
 
 
 def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
-    """Whether it is lost. After the start, what would be free is lost if the member has come, unless they wait for
-    the provider."""
+    """Whether the credit is lost. After the start, it is lost even if it would have been free, if the member has come
+    and does not wait for the provider.
+    """
     if session.status == "requested" or not cancellable(session, now):
         return False
     if now < session.booked.starts_at:
@@ -91,7 +91,7 @@ def cancellable(session: Session, now: datetime) -> bool:
 
 
 def cancel_refused(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Refusal | None:
-    """Why the party cannot cancel the session, as it is by now.
+    """Why the party cannot cancel the session, as it is now.
 
     A member with less notice must accept the forfeit (CANC-1). The provider can cancel at any time (CANC-2).
     """

@@ -1,4 +1,4 @@
-"""What a member's coverage and credits mean for rooms and remedies. `makegood_plans` knows what they pay for."""
+"""What a member's coverage and credits mean for rooms and remedies. What they pay for is in `makegood_plans`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from makegood_plans.published import PublishedLot
 
 
 def latest(coverage: Sequence[CoveragePeriod], now: datetime) -> CoveragePeriod | None:
-    """The plan that people mean by "the member's plan": the current one, else the last one, else the first to come.
-
-    `coverage`: in the order of time.
+    """The plan that people mean by "the member's plan": the current one, or else the last one, or else the next one.
+    `coverage` is ordered by time.
     """
     begun = [each for each in coverage if each.covers_from <= now]
     return begun[-1] if begun else next(iter(coverage), None)

@@ -20,13 +20,13 @@ _ABSENT: Final[dict[SessionOutcome, AbsentParty | None]] = {
 
 
 def outcome(session: Session) -> SessionOutcome | None:
-    """How a session ended that was to take place. None if it has no such outcome."""
+    """How a reserved session ended. None if it has no such outcome."""
     status = session.status
     return status if status in ("completed", "provider_missed", "member_no_show") else None
 
 
 def outcome_missing(session: Session) -> Refusal | None:
-    """Why the session, as it is by now, has no outcome to dispute or correct."""
+    """Why the session, as it is now, has no outcome to dispute or correct."""
     return _NONE if outcome(session) is None else None
 
 
@@ -41,9 +41,8 @@ def dispute(session: Session, party: Party, claim: DisputeClaim, now: datetime) 
 
 
 def correct(session: Session, right: SessionOutcome, corrected_by: str, now: datetime) -> Transition | Refusal:
-    """MISS-5: support says how the session ended. Earlier outcomes stay in the history and the ledger.
-
-    A correction to the recorded outcome changes nothing.
+    """MISS-5: support corrects how the session ended. Earlier outcomes stay in the history and the ledger. A correction
+    to the recorded outcome changes nothing.
     """
     session, before = as_of(session, now)
     ended = outcome(session)

@@ -67,9 +67,8 @@ def check_in(
 
 
 def outcome_refused(session: Session, outcome: SessionOutcome) -> Refusal | Literal["done"] | None:
-    """Why the provider cannot report this outcome for the session, as it is by now.
-
-    It is possible only once the provider was asked. Check-ins stand: a member who checked in was there.
+    """Why the provider cannot report this outcome for the session, as it is now. It is possible only once the provider
+    was asked. Check-ins count: a member who checked in was there.
     """
     if session.over:
         return DONE if session.outcome_asked and session.status == outcome else OVER_ALREADY

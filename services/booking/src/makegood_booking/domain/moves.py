@@ -81,9 +81,8 @@ def move_credit_refused(session: Session, event: MoveCreditRefused, now: datetim
 
 
 def not_paid_for_in_time(session: Session) -> Transition:
-    """A move that credits did not answer in time is off.
-
-    Once it is paid for, only availability decides: it may have carried the move out already.
+    """A move that credits did not answer in time is refused. Once it is paid for, only availability decides: it may
+    have carried the move out already.
     """
     assert session.move is not None
     return _refused(session, session.move, (NOT_IN_TIME,))
@@ -100,7 +99,7 @@ def slot_move_refused(session: Session, event: SlotMoveRefused, now: datetime) -
 def slot_moved(session: Session, event: SlotMoved, now: datetime) -> Transition:
     """Availability swapped the slots, so the session has its new time from now on (RESC-1, EXT-1).
 
-    Of a session that ended meanwhile nothing changes: its ending gives back whatever is held, wherever it stands.
+    A session that ended in the meantime does not change: its ending gives back whatever is held, at whichever time.
     """
     move = session.move
     if move is None or move.id != event.move_id or move.state != "funded":
@@ -123,14 +122,14 @@ def _moved(session: Session, move: Reschedule, now: datetime) -> Transition:
         "moved_by_provider": move.by == "provider",
         "moved_at_short_notice": move.by == "provider" and now > policy.free_until(move.starts_at),
         "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,
-        # Who joined before came for the old time.
+        # A party who joined before came for the old time.
         "attendance": NOBODY,
         "outcome_asked": False,
     }
     if move.length_minutes != old.length_minutes:
         # As in a new booking, no extension is left, and credits voids its charge (EXT-1).
         changes |= {"extended_minutes": 0, "invoiced_minor": 0, "invoiced_early": False}
-    if move.added is not None:  # its hold takes the place of the old one
+    if move.added is not None:  # its hold replaces the old one
         changes |= {
             "funding": move.added,
             "credit": "held" if move.added == "credit" else "none",

@@ -29,7 +29,7 @@ _OF_ENDINGS: Final[frozenset[SettleCause]] = frozenset(
 
 
 def implausibility(event: Any, session: Session, now: datetime) -> FactRefusal | None:
-    """Why the event cannot be true of this session; None if it can."""
+    """Why the event cannot be true of this session. None if it can."""
     booked = session.booked
     if event.member_id != booked.member_id or getattr(event, "provider_id", booked.provider_id) != booked.provider_id:
         return "not-its-parties"

@@ -15,11 +15,13 @@ class Policy:
     id: str
     version: int
     notice_hours: int = 48
-    """With this much notice a member cancels without loss (CANC-1)."""
+    """With this much notice a member can cancel without loss (CANC-1)."""
     confirm_hours: int = 24
-    """The provider confirms this long before the start (CONF-2)."""
+    """The provider must confirm this long before the start (CONF-2)."""
     confirm_short_hours: int = 2
-    """The provider confirms this long after the booking, where it was made with less notice than `short_notice_hours` (CONF-2)."""
+    """The provider must confirm this long after the booking, if it was made with less notice than `short_notice_hours`
+    (CONF-2).
+    """
     short_notice_hours: int = 26
     reconfirm_hours: int = 48
     """The provider is asked again this long before the start (CONF-3)."""
@@ -28,33 +30,34 @@ class Policy:
     join_minutes: int = 10
     """Joining opens this long before the start (JOIN-1)."""
     grace_minutes: int = 10
-    """How long after the start the provider is waited for (MISS-1)."""
+    """How long the member waits for the provider after the start (MISS-1)."""
     no_show_minutes: int = 15
-    """How long after the start the member is waited for (NOSH-1)."""
+    """How long the provider waits for the member after the start (NOSH-1)."""
     cooling_off_minutes: int = 15
-    """How long after booking the member cancels without loss, whatever the notice (CANC-1)."""
+    """How long after booking the member can cancel without loss, whatever the notice (CANC-1)."""
     together_minutes: int = 5
-    """With less time together than this, a provider who left first has missed the session (JOIN-2)."""
+    """If the two were together for less time than this, a provider who left first has missed the session (JOIN-2)."""
     answer_hours: int = 24
-    """How long after the end the provider is waited for who is asked how a session in person went (JOIN-3)."""
+    """How long after the end the provider can answer how a session in person went (JOIN-3)."""
     inactivity_days: int = 25
     offer_minutes: int = 120
     hold_minutes: int = 15
     """A hold that is never settled lapses this long after the request (AVAIL-4)."""
     decide_minutes: int = 5
-    """A booking that is not decided this long after the request is refused. Less than half of `hold_minutes`: a decision
-    gets more time to reach the holds than it took."""
+    """A booking that is not decided this long after the request is refused. It is less than half of `hold_minutes`, so
+    that a decision has more time to reach the holds than it took.
+    """
     horizon_days: int = 366
     shortest_minutes: int = 5
     longest_minutes: int = 480
     adjustment_limit: int = 10
-    """Credits that one person of support gives or takes within a day; more needs a second person (CRED-5)."""
+    """Credits that one support agent can give or take within a day. More needs a second person (CRED-5)."""
     co_pay_due_days: int = 14
     """How long after the session its co-pay is due (CRED-7)."""
     invoice_limit_minor: int = 100_000
-    """What the invoices of a session's extensions come to at most, together, in the currency's minor unit (EXT-1)."""
+    """The most that the invoices of a session's extensions can add up to, in the currency's minor unit (EXT-1)."""
     free_change_days: int = 30
-    """Once within so many days a change of provider costs nothing, also for sessions within the notice (ROOM-3)."""
+    """Once in this many days, a change of provider costs nothing, even for sessions within the notice (ROOM-3)."""
 
     @property
     def text(self) -> str:
@@ -95,7 +98,7 @@ class Policy:
         return requested_at + timedelta(minutes=self.hold_minutes)
 
     def decide_by(self, requested_at: datetime) -> datetime:
-        """When a booking is given up that is still undecided, well before its holds lapse."""
+        """When a booking that is still undecided is given up, well before its holds lapse."""
         return requested_at + timedelta(minutes=self.decide_minutes)
 
     def confirm_by(self, starts_at: datetime, requested_at: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """Who was in the room when, and what follows from it (JOIN-2, MISS-1, NOSH-1), as one function.
 
-Times count from the start. Whoever leaves at a moment is still there at that moment. Two who pass each other at the
-door have not met: the order in which they came and went counts.
+Times count from the start. Somebody who leaves at a moment is still there at that moment. If one leaves before the
+other comes, even at the same moment, they have not met: the order of their coming and going counts.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Attendance:
     provider_joined_at: datetime | None = None
     provider_left_at: datetime | None = None
     together_since: datetime | None = None
-    """Both are in the room: since then, or from the start, which may still lie ahead."""
+    """Since when both are in the room, or the start, which may still be in the future."""
     together: timedelta = timedelta()
-    """How long the two were together in all, up to the last time that one of them left the other."""
+    """How long the two were together in total, until one of them last left the other."""
     first_left: Party | None = None
-    """Who ended their first time together."""
+    """Who ended the first time that they were together."""
 
     @property
     def met(self) -> bool:
@@ -91,8 +91,8 @@ def verdict(
 ) -> AttendanceVerdict:
     """JOIN-2: how a session ends, by who was there.
 
-    `seen` must not contain anybody who came after the moment of the verdict that held before. A caller who is late must
-    ask for that verdict first.
+    `seen` must not contain anybody who came after the moment of the verdict that held before. A caller that is late
+    must ask for that verdict first.
 
     In person, two people meet whether or not they check in (JOIN-3). If nobody has checked in by the end of the grace,
     the table says nothing about those who do so later or never. Then only a check-in of both counts; otherwise the

@@ -17,7 +17,9 @@ from makegood_booking.domain.rooms import Room, restart_room
 from makegood_booking.domain.session import Session, SessionStatus
 
 RIGHT: Final = timedelta(days=30)
-"""So long the member can rebook, from the miss or its correction on: as long as the credit that was made good is valid."""
+"""How long the member can rebook, from the miss or its correction on: as long as the credit that was made good is
+valid.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class PastBooking:
 
     @property
     def failed(self) -> bool:
-        """Whether it came to nothing, and not because the member wanted that."""
+        """Whether it did not take place, for a reason other than the member's own choice."""
         return self.status in ("rejected", "declined", "expired") or (self.status == "cancelled" and not self.given_up)
 
     def is_of(self, length_minutes: int, modality: Modality) -> bool:
@@ -106,7 +108,7 @@ def reopens(place: RebookingContext, length_minutes: int, modality: Modality) ->
 
 
 def reopens_room_now(before: Session, after: Session) -> bool:
-    """Whether exactly this change reserved a session that is to open its room."""
+    """Whether this change reserved a session that opens its room again."""
     return after.reopens_room and before.status == "requested" and after.status in ("reserved", "confirmed")
 
 

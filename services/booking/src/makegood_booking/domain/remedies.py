@@ -55,7 +55,7 @@ class RemedyContext:
     purchasable: bool = False
     provider_available: bool = True
     active_room_id: str | None = None
-    """Another room that the two share, and that is active."""
+    """Another active room that the two share."""
     sessions_left: bool = False
     """Whether the member has a credit that has not lapsed."""
     credits_come: bool = False
@@ -78,8 +78,9 @@ def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext)
 
 
 def _back_to_therapy(at: RemedyContext) -> tuple[Remedy, ...]:
-    """Restart with the provider, or be matched with a new one. With EAP, only while sessions are left (ROOM-1,
-    ROOM-2)."""
+    """Restart with the provider, or get matched with a new one. With EAP, only while sessions are left (ROOM-1,
+    ROOM-2).
+    """
     if at.active_room_id is not None:
         return (Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}"),)
     if at.plan_kind == "eap" and not at.sessions_left:
@@ -105,7 +106,7 @@ def _renewal(at: RemedyContext) -> tuple[Remedy, ...]:
 
 
 def _more_credits(at: RemedyContext) -> tuple[Remedy, ...]:
-    """Buy a credit, or wait for those that the plan gives next. The waitlist keeps a place until then (BOOK-4)."""
+    """Buy a credit, or wait for those that the plan grants next. The waitlist keeps a place until then (BOOK-4)."""
     found = []
     if at.purchasable:
         found.append(Remedy("buy_credit", "/v1/purchases"))
@@ -122,7 +123,7 @@ def _anew(at: RemedyContext) -> Remedy:
 
 
 def _unless_gone(helps: Callable[[RemedyContext], tuple[Remedy, ...]]) -> Callable[[RemedyContext], tuple[Remedy, ...]]:
-    """Nobody is sent to a provider who is gone: not to their slots, waitlist or chat (NOTE-5)."""
+    """These remedies, or only another provider if this one is gone (NOTE-5)."""
     return lambda at: helps(at) if at.provider_available else (_anew(at),)
 
 

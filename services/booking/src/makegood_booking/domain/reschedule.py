@@ -1,4 +1,4 @@
-"""A change of a session's time that others have to agree to: a move (RESC-1) or an extension (EXT-1)."""
+"""A change of a session's time that other services must accept: a move (RESC-1) or an extension (EXT-1)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from makegood_contracts.reasons import Reason
 from makegood_plans.plans import Money
 
 RescheduleState = Literal["asked", "funded", "refused"]
-"""`asked`: credits is to answer. `funded`: availability is to answer, and alone decides. `refused`: it is off."""
+"""`asked`: credits must answer. `funded`: availability must answer, and decides alone. `refused`: it does not take
+place.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
-    """One change of time. A session has at most one, and none once it is carried out: then the session has the new
-    times."""
+    """One change of time. A session has at most one. Once it is carried out, the session has the new times and no
+    change.
+    """
 
     id: str
     kind: Literal["move", "extension"]
@@ -31,14 +34,14 @@ class Reschedule:
     decide_by: datetime
     forfeits: bool = False
     caused_by_provider: bool = False
-    """Whether the member moves the session for what the provider did (RESC-3, EXT-1)."""
+    """Whether the member moves the session because of something the provider did (RESC-3, EXT-1)."""
     notify_member: bool = True
     specialty: Specialty = "therapy"
     invoice: InvoiceWish | None = None
     added: Literal["credit", "co_pay"] | None = None
-    """What is held beside the session's own hold, to take its place when the move is made."""
+    """What is held in addition to the session's own hold, and replaces it when the move is carried out."""
     co_pay: Money | None = None
-    """How much that is, where it is a co-pay."""
+    """The amount of that, if it is a co-pay."""
     reasons: tuple[Reason, ...] = ()
     purchasable: bool | None = None
 

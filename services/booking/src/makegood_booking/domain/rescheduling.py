@@ -23,7 +23,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class RescheduleCommand:
-    """Where the session is to move to. None: unchanged."""
+    """The new time, length and place. None: unchanged."""
 
     starts_at: datetime
     length_minutes: int | None = None
@@ -34,7 +34,7 @@ class RescheduleCommand:
 
 
 def reschedule_refused(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Refusal | None:
-    """Why the party cannot move the session, as it is by now, to any other time at all."""
+    """Why the party cannot move the session, as it is now, to any other time at all."""
     return (
         _undecided(session) or _begun(session, now) or _pending(session) or _forfeits(session, by, accept_forfeit, now)
     )
@@ -45,8 +45,8 @@ def reschedule(
 ) -> Transition | Refusal | InvalidField:
     """A party asks for another time, length or venue, before the start (RESC-1).
 
-    With less notice than the policy asks, the member must accept that the credit is lost and another one is needed, as
-    with cancelling (CANC-1, RESC-3). At short notice, a provider cannot move anything without the member being told
+    With less notice than the policy requires, the member must accept that the credit is lost and another one is needed,
+    as with cancelling (CANC-1, RESC-3). At short notice, a provider cannot move anything without the member being told
     (RESC-2).
     """
     session, before = as_of(session, now)
@@ -117,7 +117,7 @@ def _forfeits(session: Session, by: Party, accepted: bool, now: datetime) -> Ref
 
 
 def _changes_zone_alone(request: RescheduleCommand, booked: Appointment) -> bool:
-    """Whether only the time zone would change that the session is shown in (RESC-5)."""
+    """Whether only the time zone of the session would change (RESC-5)."""
     stays = (
         request.starts_at == booked.starts_at
         and request.length_minutes in (None, booked.length_minutes)
@@ -149,7 +149,7 @@ def _to_another_zone(
 
 
 def extend_refused(session: Session, now: datetime) -> Refusal | InvalidField | None:
-    """Why the session, as it is by now, cannot be extended at all, not even by a minute."""
+    """Why the session, as it is now, cannot be extended at all, not even by a minute."""
     return _not_under_way(session, now) or _too_long(session, session.booked.length_minutes + 1) or _pending(session)
 
 

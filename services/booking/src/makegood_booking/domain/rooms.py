@@ -27,7 +27,7 @@ class Room:
     last_activity_at: datetime
     version: int
     closed_by: Actor | None = None
-    """Who closed it last; None for rooms that an earlier release closed."""
+    """Who closed it last. None for rooms that an earlier release closed."""
 
 
 def open_room(room_id: str, member_id: str, provider_id: str, now: datetime) -> tuple[Room, RoomOpened]:
@@ -67,7 +67,7 @@ def is_inactive(active_at: datetime, policy: Policy, now: datetime) -> bool:
 
 
 def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Reason, ...]:
-    """Booking needs an active room and a member who was active lately (BOOK-7)."""
+    """Booking needs an active room, and a member who was active recently (BOOK-7)."""
     reasons = []
     if room.status != "active":
         reasons.append(ROOM_CLOSED)

@@ -32,12 +32,12 @@ Funding = Literal["asked", "credit", "co_pay", "refused"]
 """How the session is paid for, as credits answered."""
 CreditState = Literal["none", "held", "spent", "returned", "forfeited"]
 Reconfirmation = Literal["due", "asked", "given"]
-"""The provider will be asked whether the time still holds, was asked, or said that it does (CONF-3)."""
+"""Whether the provider will be asked if the time still holds, has been asked, or has confirmed it again (CONF-3)."""
 
 OVER: Final[frozenset[SessionStatus]] = frozenset(
     {"completed", "rejected", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
 )
-"""A session in one of these has ended, for good."""
+"""The statuses in which a session has ended. They are final."""
 AGREED: Final[frozenset[SessionStatus]] = frozenset({"confirmed", "in_session"})
 
 
@@ -65,7 +65,7 @@ class Appointment:
 
     @property
     def decide_by(self) -> datetime:
-        """When a booking is given up that is still undecided. This is never later than the start."""
+        """When a booking that is still undecided is given up. This is never later than the start."""
         return min(self.policy.decide_by(self.requested_at), self.starts_at)
 
 
@@ -84,37 +84,40 @@ class Session:
     purchasable: bool | None = None
     confirm_by: datetime | None = None
     attendance: Attendance = NOBODY
-    """Who came to it and went, at the time at which it stands (JOIN-1)."""
+    """Who came and went, at its present time (JOIN-1)."""
     outcome_asked: bool = False
-    """It ended, nobody had checked in, and the provider is or was asked how it went (JOIN-3)."""
+    """Whether the provider is or was asked how it went, because it ended and nobody had checked in (JOIN-3)."""
     absent_party: AbsentParty | None = None
     lot_id: str | None = None
-    """The lot that its credit was first taken from."""
+    """The lot from which its credit was first taken."""
     blocked_from: datetime | None = None
     blocked_until: datetime | None = None
-    """The provider's time that it takes, buffers included."""
+    """The provider's time that it takes, including buffers."""
     move: Reschedule | None = None
     """A change of time that is being decided, or the last one that was refused."""
     moved_by_provider: bool = False
-    """The provider moved it, and the member has not moved it since (RESC-3)."""
+    """Whether the provider moved it, and the member has not moved it since (RESC-3)."""
     moved_at_short_notice: bool = False
-    """The provider moved it with less notice than the policy asks (RESC-3)."""
+    """Whether the provider moved it with less notice than the policy requires (RESC-3)."""
     reconfirmation: Reconfirmation | None = None
     extended_minutes: int = 0
-    """What extensions added to the length that was booked; no plan pays for it (EXT-1)."""
+    """What extensions added to the booked length. No plan pays for it (EXT-1)."""
     invoiced_minor: int = 0
-    """What the invoices of its extensions come to, in the currency's minor unit (EXT-1)."""
+    """What the invoices of its extensions add up to, in the currency's minor unit (EXT-1)."""
     invoiced_early: bool = False
-    """One of them was added before the session began (EXT-1)."""
+    """Whether one of them was added before the session began (EXT-1)."""
     co_pay: Money | None = None
-    """What it costs where no credit pays for it; None for sessions of an earlier release."""
+    """What it costs if no credit pays for it. None for sessions of an earlier release."""
     reopens_room: bool = False
-    """Its room is not open (MISS-4): it opens again once this session is reserved, which rebooks a missed one."""
+    """Whether its room is not open: the room opens again once this session, which rebooks a missed one, is reserved
+    (MISS-4).
+    """
     given_up: bool = False
-    """The member cancelled by their own choice, not because of the provider."""
+    """Whether the member cancelled by their own choice, not because of the provider."""
     missed_at: datetime | None = None
-    """From when on the right to rebook it counts (MISS-4): from the miss; from when it was found, if that was late; or from when
-    support corrected the outcome to one."""
+    """The moment from which the right to rebook it runs (MISS-4): the miss; its discovery, if that was late; or the
+    correction, if support corrected the outcome to a miss.
+    """
 
     @property
     def id(self) -> str:
@@ -134,25 +137,25 @@ class Session:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Why the booking was refused, in one fixed order, whichever answer came first."""
+        """Why the booking was refused, in a fixed order, whichever answer came first."""
         return self.slot_reasons + self.credit_reasons
 
     @property
     def credit_settled(self) -> bool:
-        """Whether nothing more is to be heard of the credit."""
+        """Whether the credit is settled."""
         return self.credit in ("spent", "returned", "forfeited") or self.funding in ("co_pay", "refused")
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A session after a rule, and what happened, in order. No events: nothing happened that others need to know."""
+    """A session after a rule, and what happened, in order. No events: nothing happened that others must know."""
 
     session: Session
     events: tuple[Event, ...] = ()
 
 
 DONE: Final[Literal["done"]] = "done"
-"""What a rule says of a command that would change nothing, since that was done already."""
+"""The answer of a rule to a command that would change nothing, because it has been done already."""
 
 RefusalCode = Literal[
     "forfeit-not-accepted",
@@ -176,13 +179,13 @@ class Refusal:
     detail: str | None = None
     opens_at: datetime | None = None
     free_until: datetime | None = None
-    """Until when it would have cost nothing."""
+    """The time until which it would have cost nothing."""
 
 
 def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **facts: Any) -> Transition:
     """The session with `changes` and the next version, and the event of `kind` that reports it.
 
-    Whatever ends a session ends its move, too: the others conclude that from the ending.
+    The end of a session also ends its move. Other services conclude that from the ending.
     """
     if changes.get("status") in OVER:
         changes = {"move": None, **changes}
@@ -211,7 +214,7 @@ def fact(session: Session, kind: type[Event], /, **facts: Any) -> Event:
 
 
 def in_room(session: Session, party: Party) -> bool:
-    """Whether the party is in the room now: it joined, and has not left since."""
+    """Whether the party is in the room now: it joined and has not left since."""
     return session.attendance.in_room(party)
 
 

@@ -23,5 +23,5 @@ def zone(name: str) -> ZoneInfo:
 
 
 def local_text(moment: datetime, name: str) -> str:
-    """An instant as the wall shows it in the zone, `2026-11-24T10:00` (BOOK-2)."""
+    """The wall time of an instant in the zone, such as `2026-11-24T10:00` (BOOK-2)."""
     return moment.astimezone(zone(name)).strftime("%Y-%m-%dT%H:%M")

@@ -42,9 +42,8 @@ def session_path(session_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BookingCommand:
-    """One request. `booked_by`: as whom the caller books in a room; None if it is not theirs.
-
-    `accepted`: the answer to store, if the caller does not wait for the outcome.
+    """One request. `booked_by`: the role in which the caller books in a room, or None if it is not theirs. `accepted`:
+    the answer to store, if the caller does not wait for the outcome.
     """
 
     session_id: str
@@ -54,7 +53,7 @@ class BookingCommand:
     claim: KeyClaim | None
     accepted: Callable[[Session], Response] | None = None
     accesses: Accesses | None = None
-    """What of it belongs into the access log; nothing where the member books."""
+    """Records the booking in the access log, except if the member books."""
 
 
 Result = tuple[Session, Response | None]
@@ -74,9 +73,8 @@ class BookingBatcher:
         return await self._group.submit(booking)
 
     async def rebook(self, booking: BookingCommand) -> Result:
-        """As `submit`, for a room that is not open (MISS-4). The member may rebook there what the provider missed.
-
-        It has its own transaction and locks the room, so that one right is used once. Other bookings do not wait for
+        """As `submit`, for a room that is not open (MISS-4). The member may rebook there what the provider missed. It
+        has its own transaction and locks the room, so that a right is used only once. Other bookings do not wait for
         it.
         """
         async with self._database.transaction(booking.cause) as unit:
@@ -89,7 +87,7 @@ class BookingBatcher:
     async def apply(
         self, bookings: Sequence[BookingCommand], unit: UnitOfWork, *, rebooks: bool = False
     ) -> Sequence[Result | Exception]:
-        """One result for each request, in order. A refused request leaves nothing behind and gives its key back."""
+        """One result for each request, in order. A refused request leaves nothing behind and frees its key."""
         refused = await claim_many(
             [booking.claim for booking in bookings], [session_path(booking.session_id) for booking in bookings], unit
         )
@@ -163,10 +161,8 @@ class BookingBatcher:
 
 
 def _is_activity(session: Session) -> bool:
-    """Whether the booking counts as the member's activity (ROOM-2).
-
-    What the member books does; what others book for them does not. In a room that is not open, it counts once it is
-    reserved.
+    """Whether the booking counts as the member's activity (ROOM-2). It does if the member books, and does not if others
+    book for them. In a room that is not open, it counts once it is reserved.
     """
     return session.booked.booked_by == "member" and not session.reopens_room
 

@@ -1,4 +1,4 @@
-"""Answers "why can't I book?" (BOOK-8) from what booking has heard, without asking any other service."""
+"""Answers "why can't I book?" (BOOK-8) from booking's own read models, without asking any other service."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ from makegood_booking.store.rooms import RoomToBook, active_room, read_rooms
 from makegood_booking.store.sessions import read_rights
 
 FIRST_WINDOW: Final = timedelta(days=4)
-"""Nearly every answer is found in the first days; each further window is twice as long, up to the provider's horizon."""
+"""The length of the first window. It contains nearly every answer. Each further window is twice as long, up to the
+provider's horizon.
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -52,13 +54,13 @@ class BookabilityResult:
     verdict: BookabilityVerdict
     remedy_context: RemedyContext
     time_zone: str
-    """The provider's, or UTC where none is known."""
+    """The provider's time zone, or UTC if none is known."""
 
 
 async def judge_bookability(
     queries: Queries, place: RoomToBook, policy: Policy, question: Question, now: datetime
 ) -> BookabilityResult:
-    """Never fails. What cannot be read or understood is a reason of its own, `temporary-interruption` (BOOK-8)."""
+    """Never fails. If something cannot be read or understood, the reason is `temporary-interruption` (BOOK-8)."""
     room = place.room
     remedy_context = RemedyContext(room.id, room.member_id, room.provider_id)
     context = MemberContext(room, place.active_at, policy)
@@ -73,7 +75,7 @@ async def judge_bookability(
         verdict = await _judge(queries, context, question, now)
         remedy_context = replace(remedy_context, purchasable=verdict.can_purchase)
     except Exception as error:  # whatever the error is, the member gets an answer, never a bare 500
-        _log.error("bookability could not be asked", room_id=room.id, error=type(error).__name__)
+        _log.error("bookability could not be judged", room_id=room.id, error=type(error).__name__)
         reasons = (*room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
         verdict = BookabilityVerdict(reasons)
     zone = context.schedule.hours.zone.key if context.schedule is not None else "UTC"
@@ -125,7 +127,7 @@ async def _schedule(queries: Queries, provider_id: str) -> Schedule | None:
 
 
 async def has_schedule(queries: Queries, provider_id: str, now: datetime) -> bool:
-    """Whether the provider can be booked at all, as far as booking has heard (ROOM-1, ROOM-3)."""
+    """Whether the provider can be booked at all, as far as booking knows (ROOM-1, ROOM-3)."""
     return is_available(await _schedule(queries, provider_id), now)
 
 
@@ -162,7 +164,7 @@ async def _judge(queries: Queries, context: MemberContext, question: Question, n
     kinds = [each for each in bookability.kinds_in_plan(context, question, now) if bookability.offered(context, each)]
     kinds.sort(
         key=lambda each: bool(bookability.in_the_way(context, each, question.by, now))
-    )  # what can be rebooked first
+    )  # first the session that can be rebooked
     search = _Search(queries, context, now)
     for each in kinds:
         slots = await search.payable(each, now, MOST_SLOTS)
@@ -187,7 +189,7 @@ async def _judge_start(
     asked: SessionKind | None,
     now: datetime,
 ) -> BookabilityVerdict:
-    """Whether exactly this session could be booked. `slots` are those that can, from its start on."""
+    """Whether exactly this session could be booked. `slots` are the starts from its own on that can be booked."""
     kind = asked or NO_KIND
     search = _Search(queries, context, now)
     taken = await search.taken((starts_at, starts_at), kind)
@@ -227,10 +229,10 @@ class _Search:
         self._now = now
         self._queries = queries
         self._looked: dict[tuple[int, Span], tuple[int, list[datetime]]] = {}
-        """What is free depends on the length alone: kinds that differ in their modality share a search."""
+        """What is free depends only on the length, so kinds that differ in their modality share a search."""
 
     async def payable(self, kind: SessionKind, start: datetime, most: int) -> list[datetime]:
-        """The first starts from `start` on that are free and paid for by the plan."""
+        """The first starts from `start` on that are free, and for which the plan pays."""
         bounds = bookability.startable(self._context, kind, self._now)
         found: list[datetime] = []
         if bounds is not None and (start := max(start, bounds[0])) < bounds[1]:
@@ -241,13 +243,13 @@ class _Search:
         return found
 
     async def any(self, kind: SessionKind) -> datetime | None:
-        """The first start that is free, whoever pays."""
+        """The first start that is free, whether or not the plan pays."""
         bounds = bookability.startable(self._context, kind, self._now)
         found = await self._within(kind, bounds, 1) if bounds is not None else []
         return found[0] if found else None
 
     async def taken(self, span: Span, kind: SessionKind) -> TakenTime:
-        """What touches sessions of this kind that start within a span, its end included."""
+        """What touches sessions of this kind that start within a span, including its end."""
         room, schedule = self._context.room, self._context.schedule
         before = schedule.buffer_before if schedule else timedelta()
         after = (schedule.buffer_after if schedule else timedelta()) + timedelta(minutes=kind.length_minutes)
@@ -257,7 +259,7 @@ class _Search:
 
     async def _within(self, kind: SessionKind, span: Span, most: int) -> list[datetime]:
         before, found = self._looked.get((kind.length_minutes, span), (0, []))
-        if len(found) >= most or len(found) < before:  # that is enough, or there are no more
+        if len(found) >= most or len(found) < before:  # enough, or there are no more
             return found[:most]
         found = await self._look_within(kind, span, most)
         self._looked[kind.length_minutes, span] = most, found

@@ -1,4 +1,4 @@
-"""Judges whether the first in line for a slot could book it, by the rules of bookability only (AVAIL-6)."""
+"""Judges whether the next member on the waitlist could book a slot, by the rules of bookability alone (AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from makegood_booking.handlers.read_models import on_waitlist
 from makegood_booking.store.rooms import read_rooms
 
 ONE_ANSWER: Final = 1
-"""Sequence of the answer: a proposal has one."""
+"""The sequence of the answer: a proposal has only one."""
 DECIDED_ALREADY: Final[frozenset[ReasonCode]] = frozenset({"slot-not-offered", "slot-taken", "venue-taken"})
-"""Availability holds the slot for the candidate, so it can be had; whoever else asked for it just now is refused."""
+"""Availability holds the slot for the candidate, so it is free for them. Other requests for it are refused."""
 
 
 async def on_candidate_proposed(
     batch: Sequence[Received[WaitlistCandidateProposed]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Judges each candidate, and keeps what is held for it."""
+    """Judges each candidate, and stores what is held for it."""
     rooms = await read_rooms(unit, {one.event.room_id for one in batch if is_id(one.event.room_id)})
     policy = await dependencies.policies.current(unit)
     for received in batch:

@@ -1,5 +1,6 @@
-"""NOTE-5: an erased person has nothing ahead any more. Their rooms close, and their sessions are cancelled without
-loss."""
+"""NOTE-5: nothing of an erased person remains in the future. Their rooms close, and their sessions are cancelled
+without loss.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +24,22 @@ from makegood_booking.store import calendars, personal_data, remark_keys, rooms
 from makegood_booking.store.sessions import lock_ahead_of, save_sessions
 
 PERSON_ERASED: Final = "person-erased"
-"""Deadline of a person: what was booked while they were being erased is cancelled, too, and a room that opened again closes."""
+"""The deadline of an erased person. What was booked during the erasure is cancelled too, and a room that opened again
+is closed.
+"""
 
 
 async def on_person_erased(
     batch: Sequence[Received[PersonErased]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Closes rooms and cancels what lies ahead. Erases what the person wrote about sessions, and what was written
-    about them."""
+    """Closes rooms and cancels future sessions. Erases what the person wrote about sessions, and what was written about
+    them.
+    """
     people = {received.event.person_id: received.cause for received in batch}
     await personal_data.erase(unit, list(people))
     await erase_remarks(unit, list(people))
     await remark_keys.erase(unit, list(people))
-    await calendars.withdraw_known(unit, list(people))  # availability says so later, and may be away for a long time
+    await calendars.withdraw_known(unit, list(people))  # availability reports it later, and may be down for a long time
     await _close_rooms(unit, await rooms.lock_active_of(unit, list(people)), people)
     await _call_off_ahead(unit, dependencies, people)
     for person_id in people:
@@ -43,7 +47,7 @@ async def on_person_erased(
 
 
 async def on_person_erased_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Repeats the erasure for whatever came in meanwhile."""
+    """Repeats the erasure for everything that arrived in the meantime."""
     people = {one.entity_id: unit.cause for one in due}
     gone = {person for person in people if not await has_schedule(unit, person, unit.now)}
     reopened = [room for room in await rooms.lock_active_of(unit, gone) if room.provider_id in gone]
@@ -63,7 +67,7 @@ async def _close_rooms(unit: UnitOfWork, active: Sequence[Room], people: Mapping
 
 
 async def _call_off_ahead(unit: UnitOfWork, dependencies: Dependencies, people: Mapping[str, Cause]) -> None:
-    """Cancels what lies ahead of these people in rooms that are closed."""
+    """Cancels the future sessions of these people in closed rooms."""
     ahead = await lock_ahead_of(unit, dependencies.policies, list(people))
     called_off = [
         (

@@ -48,16 +48,15 @@ async def on_enrolled(batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWor
 
 
 async def on_credits_moved(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-    """Stores credits that came, went or came back, by lot (CRED-2)."""
+    """Stores credits that were granted, used or returned, by lot (CRED-2)."""
     movements = [moved for received in batch if (moved := movement(received)) is not None]
     if movements:
         await coverage.move_credits(unit, movements)
 
 
 def movement(received: Received[Any]) -> Movement | None:
-    """What an event does to a lot; None if nothing. What is held, spent or forfeited has left its lot with the hold.
-
-    The hold that a session begins with (CreditHeld) is no movement: the session's own row keeps its lot.
+    """What an event does to a lot. None if nothing. A credit that is spent or forfeited left its lot when it was held.
+    The first hold of a session (CreditHeld) is not a movement, because the session's own row has its lot.
     """
     event, sequence = received.event, received.sequence
     match event:
@@ -125,7 +124,9 @@ async def on_schedule_withdrawn(batch: Sequence[Received[ScheduleWithdrawn]], un
 async def on_time_off_added(
     batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """When providers do not work, and which sessions they give up for it (AVAIL-1). Events of an earlier release have no times."""
+    """Stores when providers do not work, and cancels the sessions that they give up for it (AVAIL-1). Events of an
+    earlier release have no times.
+    """
     await call_off_for_time_off(batch, unit, dependencies)
     for received in batch:
         event = received.event
@@ -152,7 +153,9 @@ async def on_venue_code(batch: Sequence[Received[VenueCodeChanged]], unit: UnitO
 
 
 async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined]], unit: UnitOfWork) -> None:
-    """Notes activity (ROOM-2): a message or wish from the member in a room. One from the provider does not count."""
+    """Stores activity (ROOM-2): a message or a waitlist entry by the member in a room. A message by the provider does
+    not count.
+    """
     await touch_by_members(
         unit,
         [
@@ -165,9 +168,8 @@ async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined
 
 
 async def on_remark_keys(batch: Sequence[Received[RemarkKeyPublished]], unit: UnitOfWork) -> None:
-    """Keeps the newest key of each person.
-
-    A key that cannot seal anything is refused (SEC-7), because every cancellation by its person would fail.
+    """Stores the newest key of each person. A key that cannot encrypt anything is refused (SEC-7), because every
+    cancellation by its person would fail.
     """
     for received in batch:
         if not seals(received.event.public_key):

@@ -1,4 +1,6 @@
-"""Refusals of commands that the chassis does not have. The API answers each with its problem (`api/refusals.py`)."""
+"""Why a command was refused, if the chassis has no such refusal. The API answers each with its problem
+(`api/refusals.py`).
+"""
 
 from __future__ import annotations
 
@@ -59,11 +61,11 @@ class ForfeitNotAccepted(CommandRefused):
 
 
 class TryAgain(CommandRefused):
-    """Another request changed the same thing at the same moment. Repeated, the command succeeds."""
+    """Another request changed the same thing at the same moment. The command succeeds if it is repeated."""
 
 
 def permitted(result: Transition | Refusal | InvalidField, session: Session, now: datetime) -> Transition:
-    """The transition, if the rule permits it; else raises the refusal."""
+    """The transition, if the rule permits it. Otherwise raises the refusal."""
     if isinstance(result, InvalidField):
         raise FieldRefused(result.field, result.detail)
     if isinstance(result, Refusal):

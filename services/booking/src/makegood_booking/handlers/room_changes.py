@@ -1,4 +1,4 @@
-"""Cancels what lies ahead in a room whose member has gone to another provider (ROOM-3)."""
+"""Cancels the future sessions in a room whose member has changed to another provider (ROOM-3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from makegood_booking.store.sessions import lock_ahead, save_sessions
 
 ROOM_LEFT: Final = "room-left"
 LOOKS_AGAIN_AFTER: Final = timedelta(minutes=1)
-"""A booking that had read the room before it was left commits within its request's deadline; then it is found here."""
+"""The delay of the second look: a booking that read the room before it was left has committed by then."""
 
 
 async def call_off_ahead(
@@ -30,9 +30,8 @@ async def call_off_ahead(
     by: Actor,
     forfeited: Collection[str] = (),
 ) -> None:
-    """Cancels the sessions that lie ahead in a room, which are locked in this unit.
-
-    The member loses nothing, except for the sessions in `forfeited`, which they give up whoever asked for the change.
+    """Cancels the future sessions in a room, which are locked in this unit. The member loses nothing, except for the
+    sessions in `forfeited`, whoever requested the change.
     """
     called_off = [
         call_off(session, "member", "change_of_provider", unit.now, forfeits=True)

@@ -68,7 +68,9 @@ async def _apply(rule: Rule, batch: Sequence[Received[Any]], unit: UnitOfWork, d
 
 
 def _changes_a_session(event: Event) -> bool:
-    """Of released slots and void co-pays only those that lapsed: the others follow from what booking itself decided."""
+    """Whether the event changes a session. Of released slots and void co-pays only the lapsed ones do: the others
+    follow from what booking itself decided.
+    """
     if isinstance(event, SlotReleased):
         return event.cause == "lapsed"
     if isinstance(event, InvoiceVoided):
@@ -78,7 +80,7 @@ def _changes_a_session(event: Event) -> bool:
 
 
 async def _reopen_rooms(unit: UnitOfWork, policies: PolicyCache, reserved: Sequence[tuple[Session, Cause]]) -> None:
-    """Opens the rooms of these sessions, unless they are open again already or the pair has another one that is."""
+    """Opens the rooms of these sessions, unless they are already open again or the pair has another open one."""
     for session, cause in sorted(reserved, key=lambda each: each[0].booked.room_id):
         room = await lock_room(unit, session.booked.room_id)
         if room is None:
@@ -90,7 +92,7 @@ async def _reopen_rooms(unit: UnitOfWork, policies: PolicyCache, reserved: Seque
 
 
 async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """What happens to sessions automatically: MISS-1, CONF-2, JOIN-2, NOSH-1."""
+    """Applies what happens to sessions automatically: MISS-1, CONF-2, JOIN-2, NOSH-1."""
     before = await lock_sessions(unit, dependencies.policies, sorted({deadline.entity_id for deadline in due}))
     changes: list[tuple[Transition, Cause]] = []
     after = []
@@ -127,8 +129,9 @@ async def call_off_for_time_off(
 
 
 def _lies_in(session: Session, off: TimeOffAdded) -> bool:
-    """Whether it is the provider's and touches the time off: where it stands, for it may have been moved out of it meanwhile,
-    or where a pending move puts it, for of that availability tells on another topic."""
+    """Whether it is the provider's and touches the time off, at its present time or at that of a pending move. It may
+    have been moved away in the meantime, and the outcome of a move arrives on another topic.
+    """
     if session.booked.provider_id != off.provider_id or off.starts_at is None or off.ends_at is None:
         return False
     spans = [(session.booked.starts_at, session.booked.ends_at)]

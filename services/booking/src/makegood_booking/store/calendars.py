@@ -33,8 +33,8 @@ _SPECIALTY: Final = Statement("SELECT specialty FROM provider_schedules WHERE pr
 _TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "removed"))
 _NO_TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "starts_at", "ends_at"))
 _OFFER: Final = upsert(waitlist_offers, "sequence", never_changed=("provider_id", "member_id"))
-# A session takes its time from its request until it ends, whether availability has answered or not. What starts a
-# day before the window cannot reach into it: no session is longer than that, buffers included.
+# A session takes its time from its request until it ends, whether or not availability has answered. A session that
+# starts a day before the window cannot reach into it, because none is that long, including buffers.
 _TAKEN: Final = Statement("""
 SELECT 0, coalesce(blocked_from, starts_at), coalesce(blocked_until, ends_at) FROM sessions
 WHERE provider_id = :provider_id AND starts_at > CAST(:start AS timestamptz) - interval '1 day'
@@ -55,7 +55,7 @@ _LIVE: Final = ("requested", "reserved", "confirmed", "in_session")
 
 
 async def publish(unit: UnitOfWork, event: SchedulePublished) -> None:
-    """Keeps the schedule, unless a later version arrived before."""
+    """Saves the schedule, unless a later version arrived before."""
     await unit.execute(
         _PUBLISH(
             provider_id=event.provider_id,
@@ -81,7 +81,7 @@ async def withdraw(unit: UnitOfWork, event: ScheduleWithdrawn) -> None:
 
 
 async def withdraw_known(unit: UnitOfWork, people: Sequence[str]) -> None:
-    """What these providers last published no longer counts. A later version counts once it arrives."""
+    """Withdraws what these providers last published. A later version counts once it arrives."""
     await unit.execute(_WITHDRAW_KNOWN(people=people))
 
 
@@ -100,7 +100,7 @@ async def specialty_of(queries: Queries, provider_id: str) -> Specialty:
 async def add_time_off(
     unit: UnitOfWork, time_off_id: str, provider_id: str, starts_at: datetime, ends_at: datetime
 ) -> None:
-    """Keeps time off. If its removal arrived first, it stays removed."""
+    """Saves time off. If its removal arrived first, it stays removed."""
     await unit.execute(
         _TIME_OFF(id=time_off_id, provider_id=provider_id, starts_at=starts_at, ends_at=ends_at, removed=False)
     )
@@ -113,7 +113,7 @@ async def remove_time_off(unit: UnitOfWork, time_off_id: str, provider_id: str) 
 
 
 async def keep_offer(unit: UnitOfWork, received: Received[WaitlistFact]) -> None:
-    """Keeps what is held for a waiting member after the event: an offer, or nothing any more."""
+    """Saves what is held for a waiting member after the event: an offer, or nothing any more."""
     event = received.event
     lapses_at = None
     if isinstance(event, WaitlistCandidateProposed):
@@ -136,7 +136,7 @@ async def keep_offer(unit: UnitOfWork, received: Received[WaitlistFact]) -> None
 async def read_taken(
     queries: Queries, provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime
 ) -> TakenTime:
-    """What touches [start, end): sessions as booking itself knows them, open offers to others, and time off."""
+    """What touches [start, end): sessions as booking knows them, open offers to others, and time off."""
     lists: tuple[list[Span], list[Span], list[Span]] = ([], [], [])
     taken = _TAKEN(provider_id=provider_id, member_id=member_id, start=start, end=end, now=now, live=_LIVE)
     for whose, opens, closes in await queries.fetch(taken):

@@ -34,7 +34,7 @@ _MOVE: Final = Statement(
     .from_select(credit_movements.c.keys(), select(batch("new", credit_movements.c)))
     .on_conflict_do_nothing(index_elements=[credit_movements.c.id])
 )
-# The hold that a session began with is on its row. Whatever happened to a credit since then is a movement.
+# A session's first hold is on its own row. Everything that happened to a credit since then is a movement.
 _LOTS: Final = Statement("""
 SELECT moved.lot_id::text, moved.amount - coalesce(begun.holds, 0) AS available, moved.length_minutes, moved.expires_at,
        moved.made_for_minutes
@@ -73,7 +73,7 @@ class Movement:
 
 
 async def enrol(unit: UnitOfWork, received: Received[MemberEnrolled]) -> None:
-    """Keeps the enrolment as it stands after the event, unless a later one arrived before."""
+    """Saves the enrolment after the event, unless a later event arrived before."""
     event = received.event
     values = structs.asdict(event) | {
         "id": event.enrolment_id,
@@ -85,7 +85,7 @@ async def enrol(unit: UnitOfWork, received: Received[MemberEnrolled]) -> None:
 
 
 async def read_coverage(queries: Queries, member_id: str) -> list[CoveragePeriod]:
-    """Which plan covers the member when, in the order of time. Includes what is over."""
+    """Which plan covers the member when, ordered by time. Includes the past."""
     return coverage_periods([_enrolment(row) for row in await queries.fetch(_ENROLMENTS(member_id=member_id))])
 
 
@@ -105,7 +105,7 @@ def _enrolment(row: Row) -> PublishedEnrolment:
 
 
 async def move_credits(unit: UnitOfWork, movements: Sequence[Movement]) -> None:
-    """Keeps the movements. One that is known already is left unchanged."""
+    """Saves the movements. One that is already known stays unchanged."""
     await unit.execute(_MOVE(**arrays(credit_movements.c, movements)))
 
 
@@ -115,7 +115,7 @@ async def read_lots(queries: Queries, member_id: str) -> list[PublishedLot]:
 
 
 async def mark_invoices(unit: UnitOfWork, told: Sequence[Received[InvoiceFact]], owed: bool) -> None:
-    """Marks these invoices as overdue, or as no longer overdue, unless later news about them arrived before."""
+    """Marks these invoices as overdue, or as no longer overdue, unless a later event about them arrived before."""
     await unit.execute(
         _OVERDUE(
             id=[received.event.invoice_id for received in told],

@@ -58,9 +58,8 @@ def is_snapshot(text: str) -> bool:
 
 
 class ListPosition(NamedTuple):
-    """Where a session stands in a list that is read page by page.
-
-    It has the start as the first page saw it, the id, and what that page saw, as `pg_current_snapshot()` reports it.
+    """The place of a session in a list that is read page by page: the start as the first page saw it, the id, and the
+    snapshot of that page, as `pg_current_snapshot()` reports it.
     """
 
     starts_at: datetime
@@ -70,8 +69,7 @@ class ListPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which sessions are wanted. `member_id`, `provider_id`: the caller may see those of either; without both,
-    everybody's."""
+    """The sessions to list. `member_id`, `provider_id`: those of either. Without both, everybody's."""
 
     member_id: str | None = None
     provider_id: str | None = None
@@ -85,10 +83,9 @@ class Filter:
 async def list_sessions(
     queries: Queries, policies: PolicyCache, wanted: Filter, most: int
 ) -> list[tuple[Session, ListPosition]]:
-    """At most `most` sessions after the place `after`, in the order of their start.
-
-    A start can change between two pages. So every page sorts a session by the start that the first page saw. Each
-    session that existed all the time then comes exactly once.
+    """At most `most` sessions after the place `after`, ordered by start. A start can change between two pages, so every
+    page sorts a session by the start that the first page saw. Then each session that existed all the time is listed
+    exactly once.
     """
     snapshot = literal(wanted.after.snapshot, Text) if wanted.after else cast(func.pg_current_snapshot(), Text)
     if wanted.after is None:
@@ -166,8 +163,9 @@ async def read_history(queries: Queries, session_id: str, after: int, most: int)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How the parties responded to a session. `canceller`: the party, or the platform, that cancelled it;
-    `confirmed`: by the provider."""
+    """How the parties responded to a session. `canceller`: the party that cancelled it, or the platform. `confirmed`:
+    whether the provider confirmed it.
+    """
 
     canceller: str | None = None
     confirmed: bool = False

@@ -1,5 +1,7 @@
-"""What people wrote about sessions: remarks of cancellations, notes of disputes, reasons of corrections. Sealed with the key of
-the person whose words they are, or whom they are about; never in an event, a log or a dead letter."""
+"""What people wrote about sessions: remarks of cancellations, notes of disputes, reasons of corrections. They are
+encrypted with the key of the person who wrote them, or whom they are about, and never part of an event, a log or a dead
+letter.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ WHERE session_id = $1 AND version = ANY($2::int[])
 _AUTHOR: Final = "CASE h.by WHEN 'member' THEN s.member_id WHEN 'provider' THEN s.provider_id END"
 _ERASE: Final = (
     "DELETE FROM session_remarks WHERE author = ANY($1::text[])",
-    # Of an older version, where the history alone tells who wrote it.
+    # Remarks of an older version, whose author only the history knows.
     f"""
     DELETE FROM session_remarks AS r USING sessions AS s, session_history AS h
     WHERE r.author IS NULL AND r.session_id = s.id AND h.session_id = s.id AND h.type = 'SessionCancelled'
@@ -63,7 +65,7 @@ Kind = Literal["dispute", "correction"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What somebody wrote with a change of a session; `text` is None if they wrote nothing, or were erased."""
+    """What somebody wrote with a change of a session. `text` is None if they wrote nothing, or were erased."""
 
     kind: Kind
     author: str
@@ -72,7 +74,7 @@ class Note:
 
 
 async def keep_remark(unit: UnitOfWork, session_id: str, author: str, remark: str) -> None:
-    """What a party wrote when it cancelled, for the two parties alone."""
+    """Saves what a party wrote when it cancelled, for the two parties only."""
     (sealed,) = await unit.personal_data.seal(unit, [(_remark(session_id, author), remark)])
     await unit.execute(_KEEP_REMARK, session_id, author, sealed)
 
@@ -88,8 +90,9 @@ async def read_remark(queries: Queries, session_id: str) -> str | None:
 
 
 async def keep_note(unit: UnitOfWork, session: Session, kind: Kind, author: str, role: str, note: str | None) -> None:
-    """What somebody wrote with the change that led to this version of the session. Support's reason for a correction goes
-    with the member whom it is about."""
+    """Saves what somebody wrote with the change that led to this version of the session. Support's reason for a
+    correction is stored as data of the member whom it is about.
+    """
     person = author if kind == "dispute" else session.booked.member_id
     texts = [] if note is None else [(_note(session.id, session.version, person), note)]
     sealed = await unit.personal_data.seal(unit, texts)
@@ -99,7 +102,7 @@ async def keep_note(unit: UnitOfWork, session: Session, kind: Kind, author: str,
 
 
 async def read_notes(queries: Queries, session_id: str, versions: Sequence[int]) -> dict[int, Note]:
-    """The notes by the version that they led to."""
+    """The notes, by the version of the session with which they were written."""
     rows = await queries.fetch(_READ_NOTES, session_id, list(versions))
     places = [(_note(session_id, row["version"], row["person_id"] or ""), row["sealed"]) for row in rows]
     texts = await queries.personal_data.open(queries, places)
@@ -110,14 +113,16 @@ async def read_notes(queries: Queries, session_id: str, versions: Sequence[int])
 
 
 async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
-    """Erases what these people wrote and what was written about them, with their keys; that it was written stays."""
+    """Erases what these people wrote and what was written about them, with their keys. The fact that something was
+    written stays.
+    """
     await unit.personal_data.erase(unit, people)
     for statement in _ERASE:
         await unit.execute(statement, list(people))
 
 
 async def seal_remarks(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Seals remarks that an older version left in the clear; how many there were."""
+    """Encrypts remarks that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_REMARKS_IN_THE_CLEAR, at_once)
     if rows:
         texts = [(_remark(str(row["session_id"]), row["author"]), row["remark"]) for row in rows]
@@ -127,7 +132,7 @@ async def seal_remarks(service: Service, unit: UnitOfWork, at_once: int) -> int:
 
 
 async def seal_notes(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """The same for notes."""
+    """Encrypts notes that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_NOTES_IN_THE_CLEAR, at_once)
     if rows:
         texts = [(_note(str(row["session_id"]), row["version"], row["person_id"]), row["note"]) for row in rows]

@@ -1,5 +1,4 @@
-"""Cancellation policies. A version never changes once it is written, so a process keeps all versions that it has
-read."""
+"""Cancellation policies. A version never changes, so a process caches all versions that it has read."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ class PolicyCache:
         self._fresh_until = 0.0
 
     async def current(self, queries: Queries) -> Policy:
-        """The policy for a booking made now. A new one counts within seconds."""
+        """The policy for a booking made now. A new one takes effect within seconds."""
         if self._current is None or self._monotonic() > self._fresh_until:
             self._current = self._keep(await _read_latest(queries))
             self._fresh_until = self._monotonic() + _FRESH
@@ -51,7 +50,7 @@ class PolicyCache:
         self._fresh_until = 0.0
 
     async def load(self, queries: Queries, versions: Iterable[int]) -> None:
-        """Reads those versions that this process has not read yet."""
+        """Reads those of the versions that this process has not read yet."""
         missing = sorted(set(versions) - self._versions.keys())
         if missing:
             for row in await queries.fetch(_OF_VERSIONS(version=missing)):

@@ -1,5 +1,6 @@
-"""The public halves of people's keys, as notifications published them: what a party wants the other one to read of its
-cancellation is sealed with them, and booking itself cannot open it."""
+"""The public halves of people's keys, as notifications published them. A remark for the message to the other party is
+encrypted with them, so that booking itself cannot read it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ _ERASE: Final = Statement(delete(remark_keys).where(any_of(remark_keys.c.person_
 
 
 async def keep(unit: UnitOfWork, published: Sequence[Received[RemarkKeyPublished]]) -> None:
-    """Keeps the newest key of each person."""
+    """Saves the newest key of each person."""
     newest = {one.event.person_id: one for one in sorted(published, key=lambda one: one.sequence)}
     await unit.execute(
         _KEEP(
@@ -33,7 +34,7 @@ async def keep(unit: UnitOfWork, published: Sequence[Received[RemarkKeyPublished
 
 
 async def seal_remark(queries: Queries, session_id: str, author: str, remark: str) -> str | None:
-    """The remark, sealed for the message to the other party. None as long as its author's key is unknown."""
+    """The remark, encrypted for the message to the other party. None as long as its author's key is unknown."""
     public_key = await queries.fetch_value(_FIND(person_id=author))
     if public_key is None:
         return None

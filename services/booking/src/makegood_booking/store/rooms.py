@@ -75,7 +75,7 @@ _LEAVE_FREE: Final = Statement("UPDATE rooms SET left_free_at = :now WHERE id = 
 
 @dataclass(frozen=True, slots=True)
 class RoomToBook:
-    """A room, with what a booking needs to know besides. `active_at`: when its member was last active, in any room."""
+    """A room, with what else a booking needs. `active_at`: when its member was last active, in any room."""
 
     room: Room
     active_at: datetime
@@ -83,7 +83,7 @@ class RoomToBook:
 
 
 def _room(row: Row) -> Room:
-    # Some rows have more columns behind these.
+    # Some rows have further columns.
     return Room(str(row[0]), *row[1 : len(_COLUMNS)])
 
 
@@ -108,7 +108,7 @@ async def lock_room(unit: UnitOfWork, room_id: str) -> Room | None:
 
 
 async def lock_active_of(unit: UnitOfWork, people: Collection[str]) -> list[Room]:
-    """The active rooms of these people, as members or providers, locked in one order."""
+    """The active rooms of these people, as members or providers, locked in a fixed order."""
     return [_room(row) for row in await unit.fetch(_LOCK_ACTIVE_OF(people=list(people)))]
 
 
@@ -119,8 +119,9 @@ async def read_rooms(queries: Queries, room_ids: Collection[str]) -> dict[str, R
 
 
 async def save_room(unit: UnitOfWork, room: Room) -> bool:
-    """Writes a room that was locked in this unit. Returns False if the pair has another active room, so that this
-    one cannot be active."""
+    """Saves a room that was locked in this unit. Returns False if the pair has another active room, so that this one
+    cannot be active.
+    """
     try:
         async with unit.connection.transaction():
             await unit.execute(
@@ -138,26 +139,28 @@ async def save_room(unit: UnitOfWork, room: Room) -> bool:
 
 
 async def lock_changes(unit: UnitOfWork, member_id: str) -> datetime | None:
-    """When the member last changed the provider without loss though sessions lay within the notice; nobody else decides
-    about a change of theirs until the unit ends (ROOM-3)."""
+    """When the member last changed provider without loss although sessions were within the notice. Nobody else decides
+    about a change of this member until the unit ends (ROOM-3).
+    """
     await unit.execute(_LOCK_CHANGES(kind=_CHANGES, member_id=member_id))
     found: datetime | None = await unit.fetch_value(_LAST_LEFT_FREE(member_id=member_id))
     return found
 
 
 async def mark_left_free(unit: UnitOfWork, room_id: str) -> None:
-    """The room's member leaves it without loss though sessions lie within the notice (ROOM-3)."""
+    """Records that the member leaves the room without loss although sessions are within the notice (ROOM-3)."""
     await unit.execute(_LEAVE_FREE(id=room_id, now=unit.now))
 
 
 async def touch_rooms(unit: UnitOfWork, room_ids: Collection[str]) -> None:
-    """Notes that the members of these rooms are active now (ROOM-2). It is kept to the minute, so that busy rooms
-    are seldom written."""
+    """Records that the members of these rooms are active now (ROOM-2), to the minute, so that busy rooms are rarely
+    written.
+    """
     await unit.execute(_TOUCH(id=list(room_ids), now=unit.now))
 
 
 async def touch_by_members(unit: UnitOfWork, seen: Sequence[tuple[str, str, datetime]]) -> None:
-    """These people were active in these rooms then (room, person, moment); counts where the person is the room's member."""
+    """Records activity, given as (room, person, moment). It counts only if the person is the room's member."""
     room_id, person, at = zip(*seen, strict=True)
     await unit.execute(_SEEN(room_id=room_id, person=person, at=at))
 
@@ -165,7 +168,7 @@ async def touch_by_members(unit: UnitOfWork, seen: Sequence[tuple[str, str, date
 async def list_rooms(
     queries: Queries, member_id: str | None, provider_id: str | None, status: str | None, after: str | None, most: int
 ) -> Sequence[Room]:
-    """At most `most` rooms, oldest first, of the member or the provider; everybody's if both are None."""
+    """At most `most` rooms, oldest first, of the member or the provider. Everybody's if both are None."""
     query = _ROOM
     whose = [
         column == person

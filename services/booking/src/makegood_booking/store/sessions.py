@@ -43,18 +43,18 @@ _BOOKED: Final = [
     or name in ("starts_at", "ends_at", "length_minutes", "time_zone", "venue_id")
     or name in ("status", "version", "slot_state", "funding", "credit_state")
 ]
-"""What a new session is written with; the table's defaults say the rest."""
+"""The columns that a new session is inserted with. The others have defaults."""
 _STATE: Final = [name for name in _COLUMNS if name not in WRITTEN_ONCE | WRITTEN_WHEN_MOVED]
 _MOVED: Final = [name for name in _COLUMNS if name in WRITTEN_WHEN_MOVED]
 
 
 def _rows(columns: Collection[str]) -> Any:
-    """Sessions that come as parameters: these columns of each."""
+    """A table of sessions passed as parameters, with these columns."""
     return batch("new", [sessions.c[name] for name in columns])
 
 
 def _history() -> CTE:
-    """What happened, added to the history beside the statement that it stands in."""
+    """The part of a statement that adds what happened to the history."""
     told = batch("told", session_history.c, prefix="history_")
     return insert(session_history).from_select(session_history.c.keys(), select(told)).cte("remembered")
 
@@ -70,7 +70,7 @@ def _update() -> Statement:
 
 
 def _reschedule() -> Statement:
-    """The new times; lists that are being paged need the old start."""
+    """Saves the new times, and the old start, which lists that are being read page by page need."""
     new = select(_rows(["id", *_MOVED])).cte("moved")
     old = sessions.alias("old")
     starts = select(old.c.id, old.c.starts_at).join(new, old.c.id == new.c.id).where(old.c.starts_at != new.c.starts_at)
@@ -113,7 +113,7 @@ _TIMES_CHANGED: Final = (SessionMoved, SessionExtended, SessionZoneChanged)
 
 
 async def read_session(queries: Queries, policies: PolicyCache, session_id: str) -> Session | None:
-    """One session as it stands, not locked."""
+    """One session in its current state, not locked."""
     row = await queries.fetch_one(_READ(id=session_id))
     return (await sessions_of(queries, policies, [row]))[0] if row else None
 
@@ -125,24 +125,26 @@ async def lock_session(unit: UnitOfWork, policies: PolicyCache, session_id: str)
 
 
 async def lock_sessions(unit: UnitOfWork, policies: PolicyCache, session_ids: Sequence[str]) -> dict[str, Session]:
-    """The sessions with these ids, by id, all locked in one order."""
+    """The sessions with these ids, by id, locked in a fixed order."""
     rows = await unit.fetch(_LOCK(id=session_ids))
     return {session.id: session for session in await sessions_of(unit, policies, rows)}
 
 
 async def lock_ahead(unit: UnitOfWork, policies: PolicyCache, room_id: str, member_id: str) -> list[Session]:
-    """The sessions of a room (of this member) that lie ahead, locked in the order of all."""
+    """The future sessions of a room (of this member), locked in the same fixed order."""
     rows = await unit.fetch(_LOCK_AHEAD(member_id=member_id, room_id=room_id, now=unit.now))
     return await sessions_of(unit, policies, rows)
 
 
 async def lock_ahead_of(unit: UnitOfWork, policies: PolicyCache, people: Sequence[str]) -> list[Session]:
-    """The sessions of these people that lie ahead in rooms that are closed, locked in the order of all."""
+    """The future sessions of these people in closed rooms, locked in the same fixed order."""
     return await sessions_of(unit, policies, await unit.fetch(_LOCK_AHEAD_OF(people=people, now=unit.now)))
 
 
 async def read_rights(queries: Queries, room_id: str, member_id: str, now: datetime) -> list[PastBooking]:
-    """What can still be rebooked in a room (MISS-4). Every booking counts, since each used up the right that it found."""
+    """What can still be rebooked in a room (MISS-4). Every booking counts, because each used up a right that existed
+    then.
+    """
     rows = await queries.fetch(_READ_BOOKED, member_id, room_id)
     return rights([PastBooking(*row) for row in rows], now)
 
@@ -196,7 +198,7 @@ async def sessions_of(queries: Queries, policies: PolicyCache, rows: Sequence[Ro
 
 
 def _places(kind: type) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Takes what a dataclass is made of out of the values of a row."""
+    """Returns the function that takes a dataclass's values out of a row."""
     columns = {"session_id": "id", "policy": "policy_version", "slot": "slot_state", "credit": "credit_state"}
     names = [*_COLUMNS, "slot_reasons", "credit_reasons", "attendance", "booked"]
     return itemgetter(*(names.index(columns.get(field.name, field.name)) for field in fields(kind)))
@@ -211,7 +213,7 @@ _ID, _ROOM, _POLICY, _LOT, _REASONS, _MOVE, _CO_PAY = map(
 
 
 def _session(row: Row, policies: PolicyCache) -> Session:
-    # By position, as this runs for each event. Rows of lists have more columns behind these.
+    # By position, because this runs for each event. Rows of lists have further columns.
     values: list[Any] = list(row[: len(_COLUMNS)])
     values[_ID], values[_ROOM], values[_POLICY] = str(values[_ID]), str(values[_ROOM]), policies.of(values[_POLICY])
     if values[_LOT] is not None:
@@ -248,7 +250,7 @@ def _arrays(written: Sequence[Session], columns: Collection[str]) -> dict[str, l
 
 
 def _value(name: str) -> tuple[type, Callable[[Any], Any]]:
-    """What a column holds: a value of the session, or of a part of it."""
+    """The value of a column: an attribute of the session, or of a part of it."""
     match name:
         case "id":
             return Appointment, attrgetter("session_id")

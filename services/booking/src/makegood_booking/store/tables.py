@@ -1,4 +1,6 @@
-"""Booking's tables and their columns, from which the statements are compiled. The migrations make them."""
+"""The service's tables: the only list of their columns. Statements are compiled from it; the migrations create the
+tables.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,7 @@ WRITTEN_ONCE: Final = frozenset(
         "reopens_room",
     }
 )
-"""Columns of a session that stay as they were written: whose it is, who booked it and under which policy."""
+"""Columns of a session that never change: whose it is, who booked it and under which policy."""
 WRITTEN_WHEN_MOVED: Final = frozenset(
     {
         "starts_at",
@@ -129,7 +131,7 @@ starts_before_moves = Table(
     Column("moved_at", DateTime(timezone=True)),
     Column("starts_at", DateTime(timezone=True)),
 )
-"""`moved_in` is an xid8, which SQLAlchemy has no type for: it is compared by PostgreSQL's functions alone."""
+"""`moved_in` is an xid8, for which SQLAlchemy has no type. Only PostgreSQL's functions compare it."""
 
 # What other services published.
 
@@ -229,9 +231,8 @@ remark_keys = Table(
 def upsert(
     table: Table, newest: str | None = None, *, never_changed: Collection[str] = (), rows: Select[Any] | None = None
 ) -> Statement:
-    """Inserts one row, or these `rows`. A row with the same key is changed, except for the columns in `never_changed`.
-
-    `newest`: the column that counts the versions. An older version never replaces a newer one.
+    """Inserts one row, or these `rows`. A row with the same key is updated, except for the columns in `never_changed`.
+    `newest`: the column with the version. An older version never replaces a newer one.
     """
     new = insert(table)
     if rows is not None:

@@ -1,5 +1,4 @@
-"""What availability published about venues: the digest of the code that each shows (JOIN-3). The latest version
-counts."""
+"""What availability published about venues: the digest of each one's check-in code (JOIN-3). The latest version counts."""
 
 from __future__ import annotations
 
@@ -15,11 +14,11 @@ _DIGEST: Final = Statement("SELECT digest FROM venue_codes WHERE venue_id = :ven
 
 
 async def keep_code(unit: UnitOfWork, venue_id: str, version: int, digest: str | None) -> None:
-    """Keeps the digest of the venue's code; None if it shows none."""
+    """Saves the digest of the venue's code. None if it shows none."""
     await unit.execute(_KEEP(venue_id=venue_id, version=version, digest=digest))
 
 
 async def code_digest(queries: Queries, venue_id: str | None) -> str | None:
-    """The digest of the code that the venue shows; None if it shows none, as far as booking has heard."""
+    """The digest of the venue's code. None if it shows none, as far as booking knows."""
     digest: str | None = await queries.fetch_value(_DIGEST(venue_id=venue_id))
     return digest

@@ -17,7 +17,7 @@ from makegood_booking.store.policies import add_policy, lock_latest_policy
 async def change_policy(
     unit: UnitOfWork, dependencies: Dependencies, numbers: Mapping[str, Any], admit: Callable[[Policy], None]
 ) -> tuple[Policy, bool]:
-    """Adds a version with these numbers, for sessions booked from now on. Returns also whether it differs from the
+    """Adds a version with these numbers, for sessions booked from now on. Also returns whether it differs from the
     latest one.
 
     `admit` raises if the latest version is not the one that the caller read.
@@ -32,6 +32,6 @@ async def change_policy(
         return latest, False
     wanted = replace(wanted, version=latest.version + 1)
     await add_policy(unit, dependencies.policies, wanted)
-    # Nobody publishes version 1, so the second version is the first event of its key.
+    # Version 1 is never published, so the second version is the first event of its key.
     unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=unit.cause)
     return wanted, True

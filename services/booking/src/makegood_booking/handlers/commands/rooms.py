@@ -1,7 +1,7 @@
 """Commands of the API on rooms: lock → rule → save → wake.
 
-`admit` says as whom the caller changes the room. It raises if the room is not theirs, or has changed since they read
-it.
+`admit` returns the actor as whom the caller changes the room. It raises if the room is not theirs, or has changed since
+they read it.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ Admit = Callable[[Room], Actor]
 
 
 async def wait_for_schedule(dependencies: Dependencies, provider_id: str) -> None:
-    """Returns once booking has heard of a schedule of the provider, or is unlikely to. Holds no transaction while it waits.
-
-    A mistyped id looks like a provider whose first schedule is on its way: only time tells them apart.
+    """Returns once booking knows a schedule of the provider, or is unlikely to get one. Holds no transaction while it
+    waits. A mistyped id looks like a provider whose first schedule has not arrived yet: only time can tell them apart.
     """
 
     async def look() -> bool | None:
@@ -58,20 +57,20 @@ async def open_room(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple
 
 
 async def close_room(unit: UnitOfWork, room_id: str, admit: Admit) -> Room:
-    """Sessions that are already booked are kept (ROOM-1)."""
+    """Closes the room to new bookings. Sessions that are already booked are kept (ROOM-1)."""
     room = _known(await store.lock_room(unit, room_id))
     by = admit(room)
     room, closed = rules.close_room(room, unit.now, by)
     if closed is not None:
         await store.save_room(unit, room)
         unit.publish(closed, sequence=room.version)
-    if by == "member":  # whatever the member changes counts as activity (ROOM-2)
+    if by == "member":  # every change by the member counts as activity (ROOM-2)
         await store.touch_rooms(unit, [room.id])
     return room
 
 
 async def restart_room(unit: UnitOfWork, dependencies: Dependencies, room_id: str, admit: Admit) -> Room:
-    """Therapy goes on in a closed or inactive room (ROOM-1, ROOM-2)."""
+    """Continues therapy in a closed or inactive room (ROOM-1, ROOM-2)."""
     room = _known(await store.lock_room(unit, room_id))
     admit(room)
     policy = await dependencies.policies.current(unit)
@@ -118,7 +117,7 @@ async def change_provider(
     room, by = _admit_change(await store.lock_room(unit, room_id), provider_id, admit)
     await _require_schedule(unit, provider_id)
     ahead = await lock_ahead(unit, dependencies.policies, room_id, room.member_id)
-    # The change counts as the member's, whoever asks for it: support is no way around the notice (CANC-1).
+    # The change counts as the member's, whoever requests it, so that asking support does not avoid the notice (CANC-1).
     late = [session for session in ahead if forfeits_now(as_of(session, unit.now)[0], unit.now)]
     forfeited = await _forfeited(unit, dependencies, room, late, accepts_forfeit) if late else frozenset()
     new, opened = await _open(unit, room.member_id, provider_id)

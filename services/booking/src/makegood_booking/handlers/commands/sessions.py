@@ -1,6 +1,6 @@
 """Commands of the API on sessions: lock → rule → save → wake.
 
-`admit` says as which party the caller changes the locked session. It raises if the session is not theirs, or has
+`admit` returns the party as which the caller changes the locked session. It raises if the session is not theirs, or has
 changed since they read it.
 """
 
@@ -65,7 +65,7 @@ async def cancel(
     shares_remark: bool,
     accepts_forfeit: bool,
 ) -> tuple[Session, bool]:
-    """A party cancels (CANC-1, CANC-2). Returns also whether the message to the other party carries the remark."""
+    """A party cancels (CANC-1, CANC-2). Also returns whether the message to the other party includes the remark."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     sealed = await seal_remark(unit, session_id, author, remark) if remark and shares_remark else None
     result = cancelling.cancel(session, party, accepts_forfeit, unit.now, sealed_remark=sealed)
@@ -200,11 +200,11 @@ async def _save(
     party: Party | None,
     result: Transition | Refusal | InvalidField,
 ) -> Session:
-    """Writes and publishes what the rule permits, and wakes those who wait for it."""
+    """Saves and publishes what the rule permits, and wakes the requests that wait for it."""
     transition = permitted(result, before, unit.now)
     if transition.events:
         await save_sessions(unit, [(transition, unit.cause)])
         wake_waiters(unit, dependencies.signals, [before], [transition.session])
-    if party == "member":  # whatever the member changes counts as activity (ROOM-2)
+    if party == "member":  # every change by the member counts as activity (ROOM-2)
         await touch_rooms(unit, [before.booked.room_id])
     return transition.session
