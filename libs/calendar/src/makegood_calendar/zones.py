@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-DAY_MINUTES = 24 * 60
 _LOCAL = len("2026-11-24T10:00")
 
 

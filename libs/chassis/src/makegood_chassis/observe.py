@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -124,24 +124,6 @@ def configure_traces(service: str, endpoint: str) -> None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces")))
     trace.set_tracer_provider(provider)
     _tracer = provider.get_tracer("makegood")
-
-
-class RequestSpan:
-    """A server span around a request, or nothing where no traces leave. `traceparent` is what goes on to events."""
-
-    def __init__(self, name: str, traceparent: str | None, attributes: Mapping[str, str | int] | None = None) -> None:
-        self.traceparent = traceparent
-        self._span = None
-        if _tracer is not None:
-            context = _propagator.extract({"traceparent": traceparent} if traceparent else {})
-            self._span = _tracer.start_span(name, context, SpanKind.SERVER, dict(attributes or {}))
-            self.traceparent = _carrier(self._span)
-
-    def end(self, *, status: int | None = None) -> None:
-        if self._span is not None:
-            if status is not None:
-                self._span.set_attribute("http.response.status_code", status)
-            self._span.end()
 
 
 def _carrier(span: trace.Span) -> str | None:

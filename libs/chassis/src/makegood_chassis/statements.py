@@ -1,6 +1,6 @@
 """SQL that is compiled once, when its module is imported, and whose parameters have names.
 
-    rooms = Table("rooms", metadata, Column("room_id", UUID(as_uuid=False)), Column("active", Boolean))
+    rooms = Table("rooms", metadata, Column("room_id", ID, primary_key=True), Column("active", Boolean))
 
     _CLOSED = Statement(select(rooms.c.room_id).where(any_of(rooms.c.room_id), ~rooms.c.active))
     rows = await queries.fetch(_CLOSED(room_id=room_ids))
@@ -15,13 +15,30 @@ A batch of rows is one statement too: `batch` is a table made of one array for e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, TableValuedAlias, Text, any_, bindparam, cast, column, func, literal_column, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    TableValuedAlias,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.util import LRUCache
+
+ID: Final = UUID(as_uuid=False)
+"""The type of columns with ids."""
+MOMENT: Final = DateTime(timezone=True)
+"""The type of columns with instants."""
 
 _COMPILED: LRUCache[Any, Any] = LRUCache(500)
 _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]

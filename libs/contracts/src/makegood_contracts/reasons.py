@@ -23,23 +23,7 @@ CreditReason = Literal[
 BookingReason = Literal["room-closed", "room-inactive", "support-may-not", "temporary-interruption"]
 """Reasons that booking decides without the other services."""
 
-ReasonCode = Literal[
-    "slot-not-offered",
-    "slot-taken",
-    "venue-taken",
-    "member-busy",
-    "no-session-credits",
-    "coverage-ended",
-    "plan-excludes-live-sessions",
-    "length-not-in-plan",
-    "modality-not-in-plan",
-    "outstanding-charges",
-    "room-closed",
-    "room-inactive",
-    "support-may-not",
-    "temporary-interruption",
-    "provider-unavailable",
-]
+ReasonCode = Literal[SlotReason, CreditReason, BookingReason, "provider-unavailable"]
 
 
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ A route whose outcome is known at once:
         ...
         return mutation.answer(200, view, version=session.version)
 
-One whose outcome comes over topics: `unit(resource=path)`, wait up to `mutation.wait` seconds, then
+One whose outcome arrives on topics: `unit(resource=path)`, wait up to `mutation.wait` seconds, then
 `return await mutation.complete(mutation.answer(...))`. Many concurrent ones in one transaction: `claim_many` with each
 `mutation.claim` inside the group's `apply`, then `complete` likewise.
 """
@@ -17,10 +17,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import structlog
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from makegood_contracts.envelope import Cause
 
 from makegood_chassis.database import UnitOfWork
@@ -49,9 +49,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KeyClaim",
+    "KeyedMutation",
     "Mutation",
     "MutationDependency",
+    "MutationOf",
     "Replay",
+    "UnversionedMutation",
     "claim_many",
     "mutation",
     "release_many",
@@ -81,7 +84,7 @@ def completions(service: Service) -> Completions:
 
 
 class Mutation:
-    """One change: from FastAPI, `mutation: Annotated[Mutation, Depends(mutation())]`."""
+    """One change. An endpoint gets it with `mutation: MutationOf`, or `Annotated[Mutation, Depends(mutation(…))]`."""
 
     def __init__(
         self,
@@ -270,3 +273,11 @@ def mutation(*, key_required: bool = False, if_match: IfMatch = "honoured", wait
     """FastAPI dependency. `key_required`: without `Idempotency-Key` the answer is 400 `idempotency-key-required`.
     `waits`: the outcome comes later, and `Prefer: wait` is honoured."""
     return MutationDependency(key_required, if_match, waits)
+
+
+MutationOf = Annotated[Mutation, Depends(mutation())]
+"""A change of something that has a version: `If-Match` is honoured."""
+UnversionedMutation = Annotated[Mutation, Depends(mutation(if_match="none"))]
+"""A change of something that has no version yet, or never has one."""
+KeyedMutation = Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))]
+"""As `UnversionedMutation`, for what must not happen twice: it needs an `Idempotency-Key`."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
@@ -35,7 +35,7 @@ async def publish_schedule(
     provider_id: ProviderId,
     body: ScheduleBody,
     access: Annotated[Access, Depends(operation("schedule.publish"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
 ) -> Response:
     """Replaces the provider's schedule. Booked sessions stay as they are."""
     access.require("provider", provider_id=provider_id)
@@ -72,7 +72,7 @@ async def add_time_off(
     provider_id: ProviderId,
     body: TimeOffBody,
     access: Annotated[Access, Depends(operation("time-off.add"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
 ) -> Response:
     """Takes time off. No slots are offered during it.
 
@@ -113,7 +113,7 @@ async def remove_time_off(
     provider_id: ProviderId,
     time_off_id: str,
     access: Annotated[Access, Depends(operation("time-off.remove"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
 ) -> Response:
     """Removes time off. Slots during it are offered again, as the schedule says."""
     access.require("provider", provider_id=provider_id)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf, UnversionedMutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
@@ -31,7 +31,7 @@ router = APIRouter(tags=["venues"])
 async def create_venue(
     body: VenueBody,
     access: Annotated[Access, Depends(operation("venues.change"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
 ) -> Response:
     """Adds a venue."""
     venue = _row(new_id(), 1, body)
@@ -45,7 +45,7 @@ async def change_venue(
     venue_id: str,
     body: VenueBody,
     access: Annotated[Access, Depends(operation("venues.change"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
 ) -> Response:
     """Replaces the venue's description and hours. Sessions that are already booked there are kept."""
     _require_id(venue_id)
@@ -90,7 +90,7 @@ async def read_venue(
 async def change_check_in_code(
     venue_id: str,
     access: Annotated[Access, Depends(operation("venues.change"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
 ) -> Response:
     """Creates a new code. The previous code stops working at once, so replace the one that the venue shows."""
     _require_id(venue_id)

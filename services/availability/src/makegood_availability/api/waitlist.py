@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
@@ -37,7 +37,7 @@ async def join_waitlist(
     room_id: str,
     body: WaitlistBody,
     access: Annotated[Access, Depends(operation("waitlist.join"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
 ) -> Response:
     """Waits for a time with the room's provider. If one is already free, the offer follows in a moment.
@@ -88,7 +88,7 @@ async def leave_waitlist(
     room_id: str,
     entry_id: str,
     access: Annotated[Access, Depends(operation("waitlist.leave"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
 ) -> Response:
     """Stops waiting. An open offer goes to the next member in line."""

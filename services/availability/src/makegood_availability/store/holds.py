@@ -11,23 +11,11 @@ from typing import Any, Final
 
 from makegood_calendar.hours import Span
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.statements import Statement, any_of, arrays, as_text, batch
+from makegood_chassis.statements import MOMENT, Statement, any_of, arrays, as_text, batch
 from makegood_contracts.events import ReleaseCause
 from makegood_contracts.events.sessions import SessionFact
 from makegood_contracts.reasons import Reason
-from sqlalchemy import (
-    ColumnElement,
-    DateTime,
-    bindparam,
-    column,
-    exists,
-    false,
-    literal_column,
-    or_,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import ColumnElement, bindparam, column, exists, false, literal_column, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.domain.holds import MEMBER_BUSY, SLOT_TAKEN, VENUE_TAKEN, SessionSlot, SlotRequest
@@ -38,7 +26,6 @@ from makegood_availability.store.waitlist import IS_OPEN
 
 _H: Final = slot_holds.c
 _SLOT: Final = (_H.session_id, _H.provider_id, _H.member_id, _H.venue_id, _H.starts_at, _H.ends_at)
-_MOMENT: Final = DateTime(timezone=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +72,7 @@ class LiveHold:
 
 # Requests
 
-_ASKED: Final = (*_SLOT, column("blocked_from", _MOMENT), column("blocked_until", _MOMENT))
+_ASKED: Final = (*_SLOT, column("blocked_from", MOMENT), column("blocked_until", MOMENT))
 _REQUEST: Final = batch("request", _ASKED)
 _R: Final = _REQUEST.c
 _NEW: Final = batch("request", (*_ASKED, _H.hold_until))
@@ -196,7 +183,7 @@ def _release(locked: Any, cause: ColumnElement[str]) -> Statement:
 
 _CLAIM: Final = batch(
     "claim",
-    (_H.session_id, _H.provider_id, _H.member_id, column("starts_by", _MOMENT), column("ends_by", _MOMENT)),
+    (_H.session_id, _H.provider_id, _H.member_id, column("starts_by", MOMENT), column("ends_by", MOMENT)),
 )
 _RELEASE = _release(
     select(_H.session_id)
@@ -216,7 +203,7 @@ _RELEASE = _release(
 )
 
 # Each deadline is for the holds of one second. The window keeps the scan away from older, firm holds.
-_WINDOW: Final = batch("window", (column("after", _MOMENT), column("until", _MOMENT)))
+_WINDOW: Final = batch("window", (column("after", MOMENT), column("until", MOMENT)))
 _LAPSE = _release(
     select(_H.session_id)
     .join_from(slot_holds, _WINDOW, (_H.hold_until > _WINDOW.c.after) & (_H.hold_until <= _WINDOW.c.until))
@@ -237,7 +224,7 @@ _REMEMBER_ENDED = Statement(
             literal_column("'empty'::tstzrange"),
             false(),
             bindparam("cause", type_=_H.cause.type),
-            bindparam("now", type_=_MOMENT),
+            bindparam("now", type_=MOMENT),
         ).order_by(_ENDED.c.session_id),
     )
     .on_conflict_do_nothing()
@@ -291,7 +278,7 @@ async def remember_ended(unit: UnitOfWork, sessions: Sequence[SessionFact], caus
 
 # A provider's sessions
 
-_WITHIN: Final = span(bindparam("start", type_=_MOMENT), bindparam("end", type_=_MOMENT))
+_WITHIN: Final = span(bindparam("start", type_=MOMENT), bindparam("end", type_=MOMENT))
 _UPCOMING = Statement(
     select(as_text(_H.session_id), _H.starts_at, _H.ends_at)
     .where(

@@ -8,19 +8,17 @@ from typing import Any, Final
 
 import asyncpg
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.statements import Statement, as_text, batch
-from sqlalchemy import DateTime, bindparam, select
+from makegood_chassis.statements import MOMENT, Statement, as_text, batch
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.domain.moves import SlotHold, Target
 from makegood_availability.store.tables import slot_moves
 
-_MOMENT: Final = DateTime(timezone=True)
-
 _ASKED: Final = batch("asked", (slot_moves.c.move_id, slot_moves.c.session_id))
 _CLAIM = Statement(
     insert(slot_moves)
-    .from_select(slot_moves.c.keys(), select(*_ASKED.c, bindparam("now", type_=_MOMENT)).order_by(_ASKED.c.move_id))
+    .from_select(slot_moves.c.keys(), select(*_ASKED.c, bindparam("now", type_=MOMENT)).order_by(_ASKED.c.move_id))
     .on_conflict_do_nothing()
     .returning(as_text(slot_moves.c.move_id))
 )

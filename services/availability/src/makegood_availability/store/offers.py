@@ -7,17 +7,16 @@ from typing import Final
 
 from makegood_calendar.hours import Span
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.statements import Statement, as_text, batch
+from makegood_chassis.statements import MOMENT, Statement, as_text, batch
 from makegood_contracts.ids import new_id
-from sqlalchemy import DateTime, bindparam, delete
+from sqlalchemy import bindparam, delete
 
 from makegood_availability.domain.waitlist import HeldSlot, WaitlistEntry
 from makegood_availability.store.expressions import key, span
 from makegood_availability.store.tables import slot_holds
 
 _H: Final = slot_holds.c
-_MOMENT: Final = DateTime(timezone=True)
-_BLOCKED: Final = span(bindparam("blocked_from", type_=_MOMENT), bindparam("blocked_until", type_=_MOMENT))
+_BLOCKED: Final = span(bindparam("blocked_from", type_=MOMENT), bindparam("blocked_until", type_=MOMENT))
 
 # An offer lapses with its entry, not with its hold, so it is firm. Its member id is made up; see the column's comment.
 _INSERT = Statement("""

@@ -4,8 +4,9 @@ tables.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, MetaData, Table, Text, true
-from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, UUID
+from makegood_chassis.statements import ID, MOMENT
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text, true
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
 
 metadata = MetaData()
 
@@ -16,16 +17,16 @@ schedules = Table(
     Column("version", BigInteger),
     Column("sequence", BigInteger),
     Column("body", JSONB),
-    Column("changed_at", DateTime(timezone=True)),
+    Column("changed_at", MOMENT),
 )
 
 time_off = Table(
     "time_off",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("provider_id", Text),
-    Column("starts_at", DateTime(timezone=True)),
-    Column("ends_at", DateTime(timezone=True)),
+    Column("starts_at", MOMENT),
+    Column("ends_at", MOMENT),
     Column("note", Text),
     Column("sealed", LargeBinary),
 )
@@ -33,7 +34,7 @@ time_off = Table(
 venues = Table(
     "venues",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("version", BigInteger),
     Column("name", Text),
     Column("place", Text),
@@ -46,37 +47,37 @@ venues = Table(
 slot_holds = Table(
     "slot_holds",
     metadata,
-    Column("session_id", UUID(as_uuid=False), primary_key=True),
+    Column("session_id", ID, primary_key=True),
     Column("provider_id", Text),
     Column("member_id", Text),
     Column("provider_key", BigInteger),
     Column("member_key", BigInteger),
     Column("venue_id", Text),
-    Column("starts_at", DateTime(timezone=True)),
-    Column("ends_at", DateTime(timezone=True)),
+    Column("starts_at", MOMENT),
+    Column("ends_at", MOMENT),
     Column("blocked", TSTZRANGE),
-    Column("hold_until", DateTime(timezone=True)),
+    Column("hold_until", MOMENT),
     Column("live", Boolean),
     Column("firm", Boolean),
     Column("cause", Text),
-    Column("ended_at", DateTime(timezone=True)),
+    Column("ended_at", MOMENT),
     Column("sequence", Integer),
     Column("offered_to", Text),
-    Column("entry_id", UUID(as_uuid=False)),
+    Column("entry_id", ID),
 )
 
 slot_moves = Table(
     "slot_moves",
     metadata,
-    Column("move_id", UUID(as_uuid=False), primary_key=True),
-    Column("session_id", UUID(as_uuid=False)),
-    Column("decided_at", DateTime(timezone=True)),
+    Column("move_id", ID, primary_key=True),
+    Column("session_id", ID),
+    Column("decided_at", MOMENT),
 )
 
 rooms = Table(
     "rooms",
     metadata,
-    Column("room_id", UUID(as_uuid=False), primary_key=True),
+    Column("room_id", ID, primary_key=True),
     Column("member_id", Text),
     Column("provider_id", Text),
     Column("version", Integer),
@@ -86,24 +87,24 @@ rooms = Table(
 waitlist = Table(
     "waitlist",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("room_id", UUID(as_uuid=False)),
+    Column("id", ID, primary_key=True),
+    Column("room_id", ID),
     Column("provider_id", Text),
     Column("member_id", Text),
-    Column("waits_from", DateTime(timezone=True)),
-    Column("waits_until", DateTime(timezone=True)),
+    Column("waits_from", MOMENT),
+    Column("waits_until", MOMENT),
     Column("length_minutes", Integer),
     Column("modality", Text),
     Column("status", Text),
-    Column("offer_starts_at", DateTime(timezone=True)),
-    Column("offer_ends_at", DateTime(timezone=True)),
-    Column("lapses_at", DateTime(timezone=True)),
-    Column("session_id", UUID(as_uuid=False)),
-    Column("proposal_id", UUID(as_uuid=False)),
+    Column("offer_starts_at", MOMENT),
+    Column("offer_ends_at", MOMENT),
+    Column("lapses_at", MOMENT),
+    Column("session_id", ID),
+    Column("proposal_id", ID),
     Column("offer_venue_id", Text),
     Column("obstacles", JSONB),
-    Column("search_from", DateTime(timezone=True)),
-    Column("ask_again_at", DateTime(timezone=True)),
+    Column("search_from", MOMENT),
+    Column("ask_again_at", MOMENT),
 )
 
 policy = Table(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import Mutation, MutationOf, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import invalid
 from makegood_chassis.http.rights import Access, operation
@@ -32,7 +32,6 @@ from makegood_booking.handlers.waiters import SETTLED
 
 router = APIRouter(tags=["sessions"])
 
-MutationOf = Annotated[Mutation, Depends(mutation())]
 EndingOf = Annotated[Mutation, Depends(mutation(waits=True))]
 _LATER: dict[int | str, dict[str, Any]] = {
     202: {"model": SessionView, "description": "Done. Read at `Location` what becomes of the credit"}

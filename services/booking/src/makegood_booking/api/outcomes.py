@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.models import RequestModel, example
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import DisputeClaim, SessionOutcome
@@ -69,7 +69,7 @@ async def report_outcome(
     session_id: SessionId,
     body: OutcomeRequest,
     access: Annotated[Access, Depends(operation("session.outcome"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     dependencies: DependenciesOf,
 ) -> Response:
     """Reports how an in-person session went, as its provider, if nobody checked in to it.
@@ -91,7 +91,7 @@ async def dispute_outcome(
     session_id: SessionId,
     body: DisputeRequest,
     access: Annotated[Access, Depends(operation("session.dispute"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     dependencies: DependenciesOf,
 ) -> Response:
     """Disputes how a session ended, as its member or provider. The outcome stays as recorded until support corrects it."""
@@ -118,7 +118,7 @@ async def correct_outcome(
     session_id: SessionId,
     body: CorrectionRequest,
     access: Annotated[Access, Depends(operation("session.correct"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     dependencies: DependenciesOf,
 ) -> Response:
     """Corrects how a session ended, as support. The credit follows shortly, by new entries in the ledger."""

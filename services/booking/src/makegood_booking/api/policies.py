@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import RequestModel, Whole, example
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import LOCATION
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.rights import Access, operation
@@ -96,7 +96,7 @@ async def list_policies(
 async def change_policy(
     body: PolicyRequest,
     access: Annotated[Access, Depends(operation("policy.change"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     dependencies: DependenciesOf,
 ) -> Response:
     """Creates a new version of the policy. Numbers that you leave out stay as they are. Existing sessions keep their version.

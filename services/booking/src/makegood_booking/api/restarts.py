@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.models import Flag, RequestModel, example
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
@@ -42,7 +42,7 @@ class ChangeProviderRequest(RequestModel):
 async def restart(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.restart"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
@@ -76,7 +76,7 @@ async def change_provider(
     room_id: RoomId,
     body: ChangeProviderRequest,
     access: Annotated[Access, Depends(operation("room.change-provider"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     dependencies: DependenciesOf,
 ) -> Response:
     """Moves the member to another provider, in a new room. The provider must have a schedule.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf, UnversionedMutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found
@@ -40,7 +40,7 @@ router = APIRouter(tags=["rooms"])
 async def open_a_room(
     body: RoomRequest,
     access: Annotated[Access, Depends(operation("room.open"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
 ) -> Response:
     """Opens a room for a member and a provider. Each pair has one active room: if there already is one, it is returned.
@@ -122,7 +122,7 @@ async def read_room(
 async def close_a_room(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.close"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:

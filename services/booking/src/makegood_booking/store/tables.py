@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from makegood_chassis.statements import Statement
-from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, Interval, MetaData, Select, Table, Text
-from sqlalchemy.dialects.postgresql import ARRAY, BOOLEAN, JSONB, UUID, insert
+from makegood_chassis.statements import ID, MOMENT, Statement
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, Interval, MetaData, Select, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 metadata = MetaData()
 
@@ -19,38 +19,38 @@ policies = Table(
     Column("version", Integer, primary_key=True),
     Column("id", Text),
     Column("numbers", JSONB),
-    Column("in_force_from", DateTime(timezone=True)),
+    Column("in_force_from", MOMENT),
 )
 
 rooms = Table(
     "rooms",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("member_id", Text),
     Column("provider_id", Text),
     Column("status", Text),
-    Column("created_at", DateTime(timezone=True)),
-    Column("last_activity_at", DateTime(timezone=True)),
+    Column("created_at", MOMENT),
+    Column("last_activity_at", MOMENT),
     Column("version", Integer),
     Column("closed_by", Text),
-    Column("left_free_at", DateTime(timezone=True)),
+    Column("left_free_at", MOMENT),
 )
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("room_id", UUID(as_uuid=False)),
+    Column("id", ID, primary_key=True),
+    Column("room_id", ID),
     Column("member_id", Text),
     Column("provider_id", Text),
-    Column("starts_at", DateTime(timezone=True)),
-    Column("ends_at", DateTime(timezone=True)),
+    Column("starts_at", MOMENT),
+    Column("ends_at", MOMENT),
     Column("length_minutes", Integer),
     Column("modality", Text),
     Column("time_zone", Text),
     Column("venue_id", Text),
     Column("booked_by", Text),
-    Column("requested_at", DateTime(timezone=True)),
+    Column("requested_at", MOMENT),
     Column("policy_version", Integer),
     Column("status", Text),
     Column("version", Integer),
@@ -58,31 +58,31 @@ sessions = Table(
     Column("funding", Text),
     Column("credit_state", Text),
     Column("reasons", JSONB),
-    Column("purchasable", BOOLEAN),
-    Column("confirm_by", DateTime(timezone=True)),
-    Column("member_joined_at", DateTime(timezone=True)),
-    Column("member_left_at", DateTime(timezone=True)),
-    Column("provider_joined_at", DateTime(timezone=True)),
-    Column("provider_left_at", DateTime(timezone=True)),
-    Column("together_since", DateTime(timezone=True)),
+    Column("purchasable", Boolean),
+    Column("confirm_by", MOMENT),
+    Column("member_joined_at", MOMENT),
+    Column("member_left_at", MOMENT),
+    Column("provider_joined_at", MOMENT),
+    Column("provider_left_at", MOMENT),
+    Column("together_since", MOMENT),
     Column("together", Interval),
     Column("first_left", Text),
-    Column("outcome_asked", BOOLEAN),
+    Column("outcome_asked", Boolean),
     Column("absent_party", Text),
-    Column("lot_id", UUID(as_uuid=False)),
-    Column("blocked_from", DateTime(timezone=True)),
-    Column("blocked_until", DateTime(timezone=True)),
+    Column("lot_id", ID),
+    Column("blocked_from", MOMENT),
+    Column("blocked_until", MOMENT),
     Column("move", JSONB),
-    Column("moved_by_provider", BOOLEAN),
-    Column("moved_at_short_notice", BOOLEAN),
+    Column("moved_by_provider", Boolean),
+    Column("moved_at_short_notice", Boolean),
     Column("reconfirmation", Text),
     Column("extended_minutes", Integer),
     Column("invoiced_minor", BigInteger),
-    Column("invoiced_early", BOOLEAN),
+    Column("invoiced_early", Boolean),
     Column("co_pay", JSONB),
-    Column("reopens_room", BOOLEAN),
-    Column("given_up", BOOLEAN),
-    Column("missed_at", DateTime(timezone=True)),
+    Column("reopens_room", Boolean),
+    Column("given_up", Boolean),
+    Column("missed_at", MOMENT),
 )
 WRITTEN_ONCE: Final = frozenset(
     {
@@ -115,9 +115,9 @@ WRITTEN_WHEN_MOVED: Final = frozenset(
 session_history = Table(
     "session_history",
     metadata,
-    Column("session_id", UUID(as_uuid=False), primary_key=True),
+    Column("session_id", ID, primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("at", DateTime(timezone=True)),
+    Column("at", MOMENT),
     Column("type", Text),
     Column("by", Text),
     Column("detail", Text),
@@ -126,10 +126,10 @@ session_history = Table(
 starts_before_moves = Table(
     "starts_before_moves",
     metadata,
-    Column("session_id", UUID(as_uuid=False), primary_key=True),
+    Column("session_id", ID, primary_key=True),
     Column("moved_in", Text, primary_key=True),
-    Column("moved_at", DateTime(timezone=True)),
-    Column("starts_at", DateTime(timezone=True)),
+    Column("moved_at", MOMENT),
+    Column("starts_at", MOMENT),
 )
 """`moved_in` is an xid8, for which SQLAlchemy has no type. Only PostgreSQL's functions compare it."""
 
@@ -138,7 +138,7 @@ starts_before_moves = Table(
 enrolments = Table(
     "enrolments",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("member_id", Text),
     Column("plan_id", Text),
     Column("plan_kind", Text),
@@ -149,7 +149,7 @@ enrolments = Table(
     Column("psychiatry_lengths", ARRAY(Integer)),
     Column("modalities", ARRAY(Text)),
     Column("live_credits", Integer),
-    Column("purchasable", BOOLEAN),
+    Column("purchasable", Boolean),
     Column("sequence", BigInteger),
     Column("months", Integer),
     Column("co_pay", JSONB),
@@ -158,23 +158,23 @@ enrolments = Table(
 credit_movements = Table(
     "credit_movements",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("member_id", Text),
-    Column("lot_id", UUID(as_uuid=False)),
+    Column("lot_id", ID),
     Column("amount", Integer),
     Column("sequence", BigInteger),
-    Column("tells", BOOLEAN),
+    Column("tells", Boolean),
     Column("length_minutes", Integer),
-    Column("expires_at", DateTime(timezone=True)),
+    Column("expires_at", MOMENT),
     Column("made_for_minutes", Integer),
 )
 
 overdue_invoices = Table(
     "overdue_invoices",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("member_id", Text),
-    Column("owed", BOOLEAN),
+    Column("owed", Boolean),
     Column("sequence", BigInteger),
 )
 
@@ -190,25 +190,25 @@ provider_schedules = Table(
 time_off = Table(
     "time_off",
     metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("provider_id", Text),
-    Column("starts_at", DateTime(timezone=True)),
-    Column("ends_at", DateTime(timezone=True)),
-    Column("removed", BOOLEAN),
+    Column("starts_at", MOMENT),
+    Column("ends_at", MOMENT),
+    Column("removed", Boolean),
 )
 
 waitlist_offers = Table(
     "waitlist_offers",
     metadata,
-    Column("entry_id", UUID(as_uuid=False), primary_key=True),
+    Column("entry_id", ID, primary_key=True),
     Column("provider_id", Text),
     Column("member_id", Text),
     Column("sequence", BigInteger),
-    Column("starts_at", DateTime(timezone=True)),
-    Column("ends_at", DateTime(timezone=True)),
-    Column("blocked_from", DateTime(timezone=True)),
-    Column("blocked_until", DateTime(timezone=True)),
-    Column("lapses_at", DateTime(timezone=True)),
+    Column("starts_at", MOMENT),
+    Column("ends_at", MOMENT),
+    Column("blocked_from", MOMENT),
+    Column("blocked_until", MOMENT),
+    Column("lapses_at", MOMENT),
 )
 
 venue_codes = Table(

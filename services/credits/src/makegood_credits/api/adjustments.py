@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import KeyedMutation, Mutation, UnversionedMutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
@@ -45,7 +45,7 @@ async def adjust_credits(
     member_id: MemberId,
     body: AdjustmentBody,
     access: Annotated[Access, Depends(operation("adjustment.make"))],
-    mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))],
+    mutation: KeyedMutation,
     log: Log,
 ) -> Response:
     """Gives credits to a member or takes them away, as support. Who did it and why is recorded.
@@ -176,7 +176,7 @@ async def approve_adjustment(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.decide"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     log: Log,
 ) -> Response:
     """Approves a proposed adjustment and carries it out. You can't approve your own proposal, or one about your own credits."""
@@ -193,7 +193,7 @@ async def reject_adjustment(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.decide"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     log: Log,
 ) -> Response:
     """Rejects a proposed adjustment. You can reject your own proposal to withdraw it."""

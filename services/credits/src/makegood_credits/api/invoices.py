@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Response
 from makegood_chassis.database import Queries
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation, release_many
+from makegood_chassis.http.mutations import UnversionedMutation, release_many
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
@@ -88,7 +88,7 @@ async def pay_invoice(
     member_id: MemberId,
     invoice_id: InvoiceId,
     access: Annotated[Access, Depends(operation("invoice.pay"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
     log: Log,
     provider: Provider,
@@ -126,7 +126,7 @@ async def void_invoice(
     invoice_id: InvoiceId,
     body: VoidBody,
     access: Annotated[Access, Depends(operation("invoice.void"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     log: Log,
 ) -> Response:
     """Voids an invoice, as support: nothing is owed any more, and what was paid is refunded. An invoice that is already void

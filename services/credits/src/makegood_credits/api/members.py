@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem
@@ -99,7 +99,7 @@ async def put_enrolment(
     member_id: MemberId,
     body: EnrolmentBody,
     access: Annotated[Access, Depends(operation("enrolment.set"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     log: Log,
 ) -> Response:
     """Enrols a member in a plan. The new coverage replaces the member's earlier enrolment.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation, release_many
+from makegood_chassis.http.mutations import KeyedMutation, release_many
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
@@ -49,7 +49,7 @@ Buyer = Annotated[
 async def buy_credits(
     body: PurchaseBody,
     access: Annotated[Access, Depends(operation("purchase.make"))],
-    mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))],
+    mutation: KeyedMutation,
     dependencies: DependenciesOf,
     log: Log,
     provider: Provider,

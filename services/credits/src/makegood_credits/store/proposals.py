@@ -15,10 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from makegood_credits.domain.book import ADJUSTED
 from makegood_credits.domain.proposing import Proposal, ProposalStatus
 from makegood_credits.store.personal_data import BY_HAND, keep_reason, read_reasons
-from makegood_credits.store.tables import adjustment_proposals, ledger_entries, texts
+from makegood_credits.store.tables import adjustment_proposals, texts
 
 _P: Final = adjustment_proposals.c
-_J: Final = ledger_entries.c
 _NEWEST: Final = 2**63 - 1
 """Above every number."""
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from makegood_chassis.access.request import Accesses
 from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.context import context
-from makegood_chassis.http.mutations import Mutation, mutation, release_many
+from makegood_chassis.http.mutations import UnversionedMutation, release_many
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 
@@ -75,7 +75,7 @@ async def create_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Log,
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
 ) -> Response:
     """Creates a secret address that any calendar program can follow without a token.
@@ -97,7 +97,7 @@ async def revoke_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Log,
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
 ) -> Response:
     """Revokes the secret address, so that it stops working. If there is none, nothing happens."""
     role = access.require("person", person_id=person_id)

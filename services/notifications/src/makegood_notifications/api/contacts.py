@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf, UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
@@ -29,7 +29,7 @@ async def save_contact(
     person_id: PersonId,
     body: ContactRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     log: Log,
     dependencies: DependenciesOf,
 ) -> Response:
@@ -68,7 +68,7 @@ async def confirm_address(
     person_id: PersonId,
     body: ConfirmationRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     log: Log,
 ) -> Response:
     """Confirms a changed address with the secret from the link, which works once. Only the signed-in person can do

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
@@ -47,7 +47,7 @@ async def post_message(
     body: MessageRequest,
     access: Annotated[Access, Depends(operation("message.write"))],
     log: Log,
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
 ) -> Response:
     """Sends a message to the other party. A closed room can be read, but no messages can be sent in it."""
@@ -77,7 +77,7 @@ async def request_time(
     body: TimeRequest,
     access: Annotated[Access, Depends(operation("time.request"))],
     log: Log,
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
 ) -> Response:
     """Sends the provider the ready message "I can't find a time that works for me", in the member's language, with the lengths

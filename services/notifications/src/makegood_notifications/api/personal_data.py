@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from makegood_chassis.database import Database
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import MutationOf, UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.http.rights import Access, operation
@@ -39,7 +39,7 @@ LAW: Final = "law_requires_it"
 async def request_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.erase"))],
-    mutation: Annotated[Mutation, Depends(mutation())],
+    mutation: MutationOf,
     log: Log,
     dependencies: DependenciesOf,
     reason: Annotated[ErasureReason, Query(description="Why the data is erased. It is kept with the person's id.")],
@@ -97,7 +97,7 @@ async def read_erasure(
 async def withdraw_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.erase"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     log: Log,
     dependencies: DependenciesOf,
 ) -> Response:

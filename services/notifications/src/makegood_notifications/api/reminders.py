@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.rights import Access, operation
 
@@ -30,7 +30,7 @@ async def send_reminder(
     body: ReminderRequest,
     access: Annotated[Access, Depends(operation("reminder.send"))],
     log: Log,
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     dependencies: DependenciesOf,
 ) -> Response:
     """Sends the reminder by e-mail or WhatsApp, as the member's plan allows and the member chose (REM-1). At most once an hour for

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.models import Instant, RequestModel, View, example
-from makegood_chassis.http.mutations import Mutation, mutation
+from makegood_chassis.http.mutations import UnversionedMutation
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
@@ -62,7 +62,7 @@ async def revoke_tokens(
     person_id: PersonId,
     body: RevocationRequest,
     access: Annotated[Access, Depends(operation("person.revoke"))],
-    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
+    mutation: UnversionedMutation,
     log: Log,
 ) -> Response:
     """Revokes all access tokens of the person that were issued before now, or one of them by its `jti`. Within ten seconds every

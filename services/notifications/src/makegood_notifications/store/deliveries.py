@@ -128,8 +128,6 @@ FROM {unnested("later", _POSTPONED)}
 WHERE deliveries.id = later.id AND deliveries.attempts = later.attempts AND deliveries.status = 'queued'
 """)  # noqa: S608 (constants)
 
-_NEXT = "SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp()) FROM deliveries WHERE status = 'queued'"
-
 
 @dataclass(frozen=True, slots=True)
 class PendingAddress:
@@ -261,12 +259,6 @@ def _leased_delivery(row: Row, content: Content, remark: str | None) -> LeasedDe
 def venues_of(value: Mapping[str, Any] | None) -> Venues:
     """The venues in the value of VENUES."""
     return {venue_id: Venue(**venue) for venue_id, venue in value.items()} if value else NO_VENUES
-
-
-async def seconds_to_next(queries: Queries) -> float | None:
-    """Seconds until the next delivery is due, negative if it is overdue. None if the queue is empty."""
-    value = await queries.fetch_value(_NEXT)
-    return None if value is None else float(value)
 
 
 @dataclass(frozen=True, slots=True)

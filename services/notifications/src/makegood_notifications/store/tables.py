@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from makegood_chassis.statements import Statement, batch
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, LargeBinary, MetaData, Table, Text, select
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID, insert
+from makegood_chassis.statements import ID, MOMENT, Statement, batch
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, LargeBinary, MetaData, Table, Text, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -30,14 +30,14 @@ people = Table(
     Column("by_whatsapp", Boolean),
     Column("by_chat", Boolean),
     Column("version", Integer),
-    Column("updated_at", DateTime(timezone=True)),
+    Column("updated_at", MOMENT),
     Column("key_published", Boolean),
 )
 
 rooms = Table(
     "rooms",
     metadata,
-    Column("id", UUID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("member_id", Text),
     Column("provider_id", Text),
     Column("status", Text),
@@ -49,13 +49,13 @@ rooms = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", UUID, primary_key=True),
-    Column("room_id", UUID),
+    Column("id", ID, primary_key=True),
+    Column("room_id", ID),
     Column("member_id", Text),
     Column("provider_id", Text),
     Column("status", Text),
-    Column("starts_at", DateTime(timezone=True)),
-    Column("ends_at", DateTime(timezone=True)),
+    Column("starts_at", MOMENT),
+    Column("ends_at", MOMENT),
     Column("length_minutes", Integer),
     Column("modality", Text),
     Column("time_zone", Text),
@@ -90,32 +90,32 @@ enrolments = Table(
 returns_to_tell = Table(
     "returns_to_tell",
     metadata,
-    Column("event_id", UUID, primary_key=True),
-    Column("session_id", UUID),
+    Column("event_id", ID, primary_key=True),
+    Column("session_id", ID),
     Column("correlation_id", Text),
     Column("traceparent", Text),
-    Column("occurred_at", DateTime(timezone=True)),
+    Column("occurred_at", MOMENT),
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", UUID, primary_key=True),
-    Column("event_id", UUID),
+    Column("id", ID, primary_key=True),
+    Column("event_id", ID),
     Column("person_id", Text),
     Column("channel", Text),
     Column("template", Text),
     Column("subject", Text),
     Column("status", Text),
-    Column("session_id", UUID),
+    Column("session_id", ID),
     Column("facts", JSONB),
     Column("correlation_id", Text),
     Column("traceparent", Text),
-    Column("occurred_at", DateTime(timezone=True)),
-    Column("sent_at", DateTime(timezone=True)),
+    Column("occurred_at", MOMENT),
+    Column("sent_at", MOMENT),
     Column("attempts", Integer),
     Column("reason", Text),
-    Column("next_attempt_at", DateTime(timezone=True)),
+    Column("next_attempt_at", MOMENT),
     Column("position", BigInteger),
     Column("withdrawn", Text),
     Column("invited", Text),
@@ -125,15 +125,15 @@ deliveries = Table(
 chat_messages = Table(
     "chat_messages",
     metadata,
-    Column("id", UUID, primary_key=True),
-    Column("room_id", UUID),
+    Column("id", ID, primary_key=True),
+    Column("room_id", ID),
     Column("kind", Text),
     Column("template", Text),
     Column("text", Text),
     Column("sealed", LargeBinary),
     Column("sender_id", Text),
-    Column("sent_at", DateTime(timezone=True)),
-    Column("event_id", UUID),
+    Column("sent_at", MOMENT),
+    Column("event_id", ID),
 )
 
 stream = Table(
