@@ -1,6 +1,6 @@
-"""The one OpenAPI document of all services: `python -m makegood_testkit.api_document` writes the published one anew.
-
-Services know nothing of each other, so it is made here, out of their apps. The gateway serves what is checked in.
+"""The one OpenAPI document of all services: `python -m makegood_testkit.api_document` writes the published file again.
+Services do not know each other, so the document is merged here from their apps. The gateway serves the file that is
+checked in.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMMAND: Final = "python -m makegood_testkit.api_document"
 
 
 def services() -> dict[str, Service]:
-    """Every service as in production, connected to nothing. The order is that of the tags in `/docs`."""
+    """Every service as in production, without connections. They are in the order of the tags in `/docs`."""
     return {
         "booking": booking.bootstrap(BookingSettings(**production_values("booking"))),
         "availability": availability.bootstrap(AvailabilitySettings(**production_values("availability"))),
@@ -54,7 +54,7 @@ def render() -> str:
 
 
 def main() -> int:
-    """Writes it where it differs."""
+    """Writes the document if it differs."""
     text = render()
     if OPENAPI.exists() and OPENAPI.read_text() == text:
         sys.stdout.write("it was up to date\n")

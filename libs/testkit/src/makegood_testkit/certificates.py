@@ -1,4 +1,4 @@
-"""Certificates for tests of protected links: an authority of one's own, and what it signs."""
+"""Certificates for tests of protected connections: an authority, and the certificates that it signs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class Authority:
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, *, address: str = "127.0.0.1", password: str = "") -> Certificate:
-        """A certificate for a server at `address` or a client called `name`; the key is encrypted if there is a password."""
+        """A certificate for a server at `address` or a client called `name`. The key is encrypted if there is a
+        password.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
             _begun(_named(name), self._name, key.public_key())

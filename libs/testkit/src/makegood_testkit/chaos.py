@@ -1,4 +1,6 @@
-"""Chaos: parts of the platform are killed under mixed load; afterwards nothing may be lost and nothing done twice."""
+"""Chaos: parts of the platform are killed under mixed load. Afterwards nothing may be lost, and nothing may have
+happened twice.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from makegood_stack.inspect import Status, look
 from makegood_testkit.platform import Platform
 
 STEP = timedelta(hours=4)
-"""How far the product's clock moves every now and then, so that sessions come up and are missed."""
+"""How far the product's clock moves at each step, so that sessions start and are missed."""
 
 NOTICE = timedelta(hours=30)
 
@@ -40,7 +42,9 @@ class Ledger:
 
 @dataclass
 class MixedLoad:
-    """Clients that book, confirm, cancel, or leave it; each repeats a request with its key until it has an answer."""
+    """Clients that book and then confirm, cancel, or do nothing. Each repeats a request with its key until it has an
+    answer.
+    """
 
     platform: Platform
     population: Population
@@ -57,7 +61,7 @@ class MixedLoad:
         return cls(platform, population, seed)
 
     async def run(self, seconds: float) -> None:
-        """Load for so long, with the clock moving every three seconds."""
+        """Runs the load for so long, while the clock moves every three seconds."""
         start = await self.platform.now()
         clients = [asyncio.create_task(self._client(number, start)) for number in range(len(self.population.members))]
         clock = asyncio.create_task(self._clock())
@@ -78,7 +82,7 @@ class MixedLoad:
                     )
                     self._moved += STEP
                 except UserError:
-                    continue  # Something is down; the next step will tell.
+                    continue  # Something is down. The next step will tell whether it still is.
 
     async def _client(self, number: int, start: datetime) -> None:
         chance = random.Random(f"{self.seed}-{number}")
@@ -126,7 +130,7 @@ class MixedLoad:
     async def insist(
         self, person: Person, method: str, path: str, body: Any, wait: float | None = None
     ) -> httpx.Response:
-        """Sends until there is an answer that is neither a failure of the platform nor a "not now", always with one key."""
+        """Sends with the same key until the answer is neither a failure of the platform nor a request to try again."""
         key = str(uuid.uuid4())
         while True:
             try:
@@ -145,7 +149,9 @@ class MixedLoad:
 
 
 async def kill_in_turn(platform: Platform, processes: Sequence[str], *, pause: float, seed: int = 0) -> Counter[str]:
-    """`kill -9` of each of the processes in a random order, bringing it back after each. Returns how often each died."""
+    """Kills each of the processes with SIGKILL, in random order, and starts it again. Returns how often each was
+    killed.
+    """
     order = list(processes)
     random.Random(seed).shuffle(order)
     killed: Counter[str] = Counter()
@@ -158,9 +164,8 @@ async def kill_in_turn(platform: Platform, processes: Sequence[str], *, pause: f
 
 
 async def drained(platform: Platform, *, seconds: float = 120) -> None:
-    """Waits until every part is ready, every outbox empty, and every consumer has caught up, three looks in a row.
-
-    Raises AssertionError with what is left over.
+    """Waits until every part is ready, every outbox empty, and every consumer has caught up, three times in a row.
+    Raises AssertionError with what is left.
     """
     seen: list[str] = ["never looked"]
     quiet = 0
@@ -175,7 +180,7 @@ async def drained(platform: Platform, *, seconds: float = 120) -> None:
 
 
 def _unfinished(status: Status) -> list[str]:
-    """What keeps the platform from being at rest."""
+    """What is not finished yet."""
     found = [f"{part.name} is {part.health}" for part in status.processes if part.health not in ("ready", "external")]
     found += [f"{outbox.service} has {outbox.depth} unsent rows" for outbox in status.outboxes if outbox.depth != 0]
     found += [f"{group} is {lag} behind" for group, lag in status.lag.items() if lag]
@@ -183,7 +188,9 @@ def _unfinished(status: Status) -> list[str]:
 
 
 async def verify(platform: Platform, load: MixedLoad) -> list[str]:
-    """Everything that does not hold after the drain: lost bookings, double effects, missing messages, audit's findings."""
+    """Everything that is wrong after the drain: lost bookings, double effects, missing messages, violations found by
+    the audit.
+    """
     ledger = load.ledger
     wrong = [*ledger.unexpected, *(await asyncio.to_thread(platform.audit))]
     members = {member.subject: member for member in ledger.booked.values()}

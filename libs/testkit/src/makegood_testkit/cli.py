@@ -1,4 +1,4 @@
-"""Running the `makegood` command in tests, as a user does."""
+"""Runs the `makegood` command in tests, as a user does."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ _SERVER_SETTINGS = ("_DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS")
 
 
 def command_line(home: Path, timeout: float = 180) -> Cli:
-    """A function that runs `makegood` with its words, with its files under `home` and no servers from outside.
-
-    Keyword arguments are further environment variables. Raises subprocess.TimeoutExpired after `timeout` seconds.
+    """A function that runs `makegood` with these words. Its files are under `home`, and it uses no external servers.
+    Keyword arguments are additional environment variables. Raises subprocess.TimeoutExpired after `timeout` seconds.
     """
     environment = {n: v for n, v in os.environ.items() if not n.endswith(_SERVER_SETTINGS)}
     environment["MAKEGOOD_HOME"] = str(home)

@@ -1,4 +1,4 @@
-"""The pieces of work whose costs are counted: the same for the tests that bound them and for the benchmarks."""
+"""The pieces of work whose costs are counted, by the tests that limit them and by the benchmarks."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from makegood_testkit.platform import Platform
 BOOKINGS = 20
 MISSED = 20
 _CREDITS = 4
-"""What each member of a cast can book with."""
+"""The credits of each member of a cast."""
 
 
 async def warm_up(platform: Platform) -> None:
-    """One booking and its confirmation, so that every consumer has begun and the usual statements are prepared."""
+    """One booking and its confirmation, so that every consumer is running and the usual statements are prepared."""
     cast = await platform.cast()
     await cast.confirmed(timedelta(days=20))
     await drained(platform)
 
 
 async def missed_together(platform: Platform, meter: Meter) -> Costs:
-    """`MISSED` sessions whose providers stay away, all at one moment: from the deadline to credit, slot, chat and e-mails."""
+    """`MISSED` sessions whose providers stay away, all at the same moment: from the deadline to credit, slot, chat and
+    e-mails.
+    """
     casts = [await platform.cast() for _ in range(MISSED)]
     sessions = [await cast.confirmed() for cast in casts]
     await drained(platform)
@@ -36,7 +38,9 @@ async def missed_together(platform: Platform, meter: Meter) -> Costs:
 
 
 async def booked_one_by_one(platform: Platform, meter: Meter) -> Costs:
-    """`BOOKINGS` bookings, each from the request to `reserved` before the next one: no batch makes them cheaper."""
+    """`BOOKINGS` bookings, each from the request to `reserved` before the next one, so that no batch makes them
+    cheaper.
+    """
     casts = [await platform.cast() for _ in range(BOOKINGS // _CREDITS)]
     await drained(platform)
     async with meter.counting() as costs:

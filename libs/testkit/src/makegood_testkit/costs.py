@@ -5,9 +5,9 @@
             ...  # the work; the platform must have finished it before the block ends
         print(costs.per(20))  # for each of twenty pieces of work
 
-Counts do not depend on how fast the machine is. An idle platform is looked at first: the statements that it runs too, such as
-looking for deadlines, `BEGIN` and `COMMIT`, and the tables that it changes too, such as leases, are left out.
-PostgreSQL must be an embedded one: it counts with `pg_stat_statements` and `pg_walinspect`.
+Counts do not depend on how fast the machine is. The platform is first measured while it is idle. The statements that it
+runs then, such as looking for deadlines, `BEGIN` and `COMMIT`, and the tables that it changes then, such as leases, are
+left out. PostgreSQL must be embedded, because it counts with `pg_stat_statements` and `pg_walinspect`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STATEMENTS: Final = """
     WHERE d.datname LIKE 'makegood%'
 """
 _POSITION: Final = "SELECT pg_current_wal_insert_lsn()"
-# A WAL record of a row names the block of its table, and an update to another page names two: each record counts once.
+# A WAL record of a row names the block of its table. An update to another page names two, so each record counts once.
 _ROWS: Final = """
     SELECT reldatabase, relfilenode, record_type, count(DISTINCT start_lsn) AS rows
     FROM pg_get_wal_block_info($1, $2, false)
@@ -64,7 +64,7 @@ _EFFECTS: Final = {
     "HOT_UPDATE": "updated_hot",
     "DELETE": "deleted",
 }
-"""WAL record types, and what they do to a row."""
+"""What each type of WAL record does to a row."""
 
 
 class Query(NamedTuple):
@@ -90,7 +90,7 @@ class Costs:
     """`writing_transactions`: those that changed anything; `wal_bytes`: what they wrote."""
 
     def per(self, pieces: int) -> dict[str, dict[str, float]]:
-        """The counts for each of so many pieces of work, rounded to two digits, without what is zero."""
+        """The counts per piece of work, rounded to two digits, without zeros."""
         return {
             name: {key: share for key, value in sorted(counts.items()) if (share := round(value / pieces, 2))}
             for name, counts in vars(self).items()
@@ -135,7 +135,7 @@ class Meter:
 
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[Costs]:
-        """Fills the costs, at the end of the block, with what happened in it."""
+        """At the end of the block, fills in the costs of what happened in it."""
         costs, before = Costs(), await self._look()
         yield costs
         after = await self._look()

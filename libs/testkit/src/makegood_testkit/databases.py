@@ -15,7 +15,7 @@ import asyncpg
 
 Prepare = Callable[[str], Awaitable[object] | object]
 JOBS = ("owner", "pruner", "auditor")
-"""What the logins of a service are for, beside the one that runs it."""
+"""The jobs that have their own login, in addition to the service's own."""
 _PASSWORD = "secret"  # noqa: S105 - of servers that live as long as the tests
 
 
@@ -35,7 +35,7 @@ def as_login(url: str, job: str) -> str:
 
 @asynccontextmanager
 async def as_owner(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a service's test database as its owner: for what no service does, and tests do on purpose."""
+    """A connection to a service's test database as its owner, for what only tests do."""
     connection = await asyncpg.connect(as_login(url, "owner"))
     try:
         yield connection
@@ -44,7 +44,7 @@ async def as_owner(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def tables_with(url: str, *words: str) -> list[str]:
-    """The tables of a service's database with any of the words in any column, as text or as bytes."""
+    """The tables of a service's database that contain any of the words in any column, as text or as bytes."""
     marks = [mark for word in words for mark in (f"%{word}%", f"%{word.encode().hex()}%")]
     async with as_owner(url) as owner:
         tables = await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -81,7 +81,7 @@ def migrate_service(service: str) -> Prepare:
 
 
 class Databases:
-    """Makes databases on one server. A template is prepared at its first use and kept for the session."""
+    """Creates databases on one server. A template is prepared at its first use and kept for the session."""
 
     def __init__(self, admin_url: str) -> None:
         self._admin_url = admin_url
@@ -122,21 +122,22 @@ class Databases:
         return template
 
     async def make(self, name: str, prepare: Prepare | None = None) -> str:
-        """A fresh database of the service `name`; returns its address with the service's login, for others see `as_login`.
+        """Creates a database of the service `name`. Returns its address with the service's login. For other logins, see
+        `as_login`.
 
-        Its template is prepared once by the service's own migrations, or by `prepare(url)`, plain or async: then the login
-        `name` owns all. The extension btree_gist is there already.
+        Its template is prepared once, by the service's own migrations or by `prepare(url)`, plain or async. With
+        `prepare`, the login `name` owns everything. The extension btree_gist exists already.
         """
         template = await self._template(name, prepare)
         database = f"test_{name}_{uuid4().hex[:12]}"
         admin = await self._admin()
         try:
-            # A template must have no sessions; those that prepared it may be closing still.
+            # A template must have no sessions, but those that prepared it may still be closing.
             await admin.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", template
             )
             await admin.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" OWNER "{self._owners[name]}"')
-            # What may be done with the database as a whole is all that a copy does not take over.
+            # A copy takes over everything except the rights on the database itself.
             if prepare is None:
                 logins = f'"{name}", "{name}_pruner", "{name}_auditor"'
                 await admin.execute(

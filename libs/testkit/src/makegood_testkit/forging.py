@@ -24,13 +24,13 @@ def sign(records: Sequence[Record], signer: Signer) -> list[Headers]:
 
 
 def signer_of(platform: Platform, service: ServiceName) -> Signer:
-    """What signs the service's events: an attacker who has it has taken the service over."""
+    """The signer of a service's events. An attacker who has it has taken over the service."""
     path: Path = private_key_file(platform.home.event_keys, service)
     return Signer.of(path.read_text())
 
 
 async def write(platform: Platform, *records: Record, signed_by: ServiceName | None = None) -> None:
-    """Writes the records; unsigned, or signed with the key of a service."""
+    """Writes the records, unsigned or signed with the key of a service."""
     if signed_by is None:
         headers = [[(name, text.encode()) for name, text in record.headers] for record in records]
     else:

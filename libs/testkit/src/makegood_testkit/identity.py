@@ -17,7 +17,7 @@ AUDIENCE = "makegood"
 
 
 class Identity:
-    """Signs tokens with any of its keys; `path` is the file to give a service as its JWKS_URL."""
+    """Signs tokens with any of its keys. `path` is the file for a service's JWKS_URL."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,12 +25,12 @@ class Identity:
         self.add("first")
 
     def add(self, kid: str, *, curve: bool = False) -> None:
-        """Makes a key, RSA or elliptic curve, and publishes it."""
+        """Creates a key, RSA or elliptic curve, and publishes it."""
         self.private[kid] = ec.generate_private_key(ec.SECP256R1()) if curve else rsa.generate_private_key(65537, 2048)
         self.publish()
 
     def withdraw(self, kid: str) -> None:
-        """Publishes the key no longer."""
+        """Stops publishing the key."""
         del self.private[kid]
         self.publish()
 
@@ -47,7 +47,7 @@ class Identity:
         headers: Any = None,
         **claims: Any,
     ) -> str:
-        """A valid token, except for the claims given; a claim of None is left out."""
+        """A valid token, except for the given claims. A claim of None is left out."""
         private = key or self.private[kid]
         algorithm = "RS256" if isinstance(private, rsa.RSAPrivateKey) else "ES256"
         content = {

@@ -1,4 +1,4 @@
-"""When an event can be: tests of services that stand at one moment tell what happens later without moving their clock first."""
+"""When an event is possible, so that tests can hand a service later events without moving its clock first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from makegood_contracts.events.possible import possible_after, stated_moment
 
 
 def possible_at(events: Iterable[Event], now: datetime) -> datetime:
-    """The first moment from `now` on at which all of the events can be, as far as they say themselves."""
+    """The first moment from `now` on at which all of the events are possible, as far as the events themselves say."""
     moments = [now]
     for event in events:
         times: Any = event

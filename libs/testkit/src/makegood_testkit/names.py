@@ -1,4 +1,4 @@
-"""Names as people have them: scripts with joiners, emoji, and every mark that formats have to escape."""
+"""Realistic names: scripts with joiners, emoji, and every character that formats must escape."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MARKS = (
 
 @st.composite
 def real_names(draw: st.DrawFn) -> str:
-    """One to five words with a mark between each two; at most 200 characters, without blanks at its ends."""
+    """One to five words with a separator between each two, at most 200 characters, without blanks at the ends."""
     first, *others = draw(st.lists(st.sampled_from(_WORDS), min_size=1, max_size=5))
     name = first + "".join(draw(st.sampled_from(_MARKS)) + word for word in others)
     return name[:200].strip()

@@ -32,13 +32,13 @@ def home(place: Path) -> Home:
 
 @pytest.fixture(scope="module")
 def offset() -> int:
-    """An offset at which every port is free."""
+    """A port offset at which every port is free."""
     return free_offset()
 
 
 @pytest.fixture(scope="module")
 def cli(place: Path) -> Iterator[Cli]:
-    """Runs the command as a user does, in this home; stops what it started at the end."""
+    """Runs the command as a user does, in this home. At the end, stops everything that it started."""
     run = command_line(place)
     yield run
     run("down")

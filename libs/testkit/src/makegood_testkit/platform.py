@@ -1,4 +1,4 @@
-"""The whole platform for stories: four services, gateway and mail, started as `makegood up` starts them, in a place apart."""
+"""The whole platform for stories: four services, gateway and mail, started as by `makegood up`, in a separate folder."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, *_SERVING, *(port + PR
 
 def free_offset() -> int:
     """A port offset at which every port of a stack is free now."""
-    # All below the range that the kernel takes for outgoing connections, any of which could be there first; in an order of
-    # this process's own, so that two test runs that start together do not look at the same ports.
+    # Below the range for outgoing connections, which could take a port first, and in a random order, so that parallel
+    # test runs do not try the same ports.
     for offset in random.sample(range(11_000, 22_800, 137), k=87):
         if all(is_free(port + offset) for port in _PORTS):
             return offset
@@ -54,7 +54,9 @@ class Platform:
 
     @classmethod
     def at(cls, folder: Path, environment: Mapping[str, str] | None = None, **choices: Any) -> Platform:
-        """A platform whose files all stand below `folder`. `environment` may name servers to use instead of embedded ones."""
+        """A platform with all its files in `folder`. `environment` may name external servers to use instead of embedded
+        ones.
+        """
         home = Home(root=find_root(), state=folder / ".makegood")
         return cls(home, Choices(port_offset=free_offset(), **choices), environment or {})
 
@@ -82,7 +84,7 @@ class Platform:
         starting.down(self.home, self.console)
 
     def pid(self, process: str) -> int:
-        """The process id of a part, by its name in `makegood status`. Raises KeyError if it does not run."""
+        """The process id of a part, by its name in `makegood status`. Raises KeyError if it is not running."""
         return Supervisor(self.home).running()[process].pid
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -115,7 +117,7 @@ class Platform:
         return self._clock
 
     async def close(self) -> None:
-        """Closes connections; the platform runs on."""
+        """Closes connections. The platform keeps running."""
         if self._gateway is not None:
             await self._gateway.http.aclose()
         if self._clock is not None:
@@ -136,11 +138,11 @@ class Platform:
         return datetime.fromisoformat(str((await self.clock.now())["booking"]["now"]))
 
     async def advance(self, by: timedelta) -> None:
-        """Moves the development clock; comes back when what was due has been taken up."""
+        """Moves the development clock, and waits until everything due has been handled."""
         await self.clock.advance(by)
 
     async def settle(self) -> None:
-        """Comes back once every service has taken up what happened so far."""
+        """Waits until every service has handled everything that happened so far."""
         await self.clock.settle()
 
     async def advance_to(self, moment: datetime) -> None:
@@ -152,14 +154,18 @@ class Platform:
 
 
 WHO = "Quillfeather"
-"""A canary: the surname, address and number of everybody in a story, and in whatever they say in a chat. No log, topic, dead
-letter or trace may ever have it, and no database but that of notifications (SEC-3)."""
+"""A canary: part of the surname, address and telephone number of everybody in a story, and of everything they say in a
+chat. It must never be in a log, topic, dead letter or trace, nor in a database other than that of notifications
+(SEC-3).
+"""
 
 WHAT = "Thistledown"
-"""A canary: stands in every remark, note and reason of a story. No log, topic, dead letter or trace may have it (SEC-3)."""
+"""A canary: part of every remark, note and reason of a story. It must never be in a log, topic, dead letter or trace
+(SEC-3).
+"""
 
 PHONE = "+49157559"
-"""How every telephone number of a story begins; the rest are five digits. A canary like the others."""
+"""The start of every telephone number of a story, before five more digits. A canary like the others."""
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ROUND_THE_CLOCK = [{"day": day, "from": "00:00", "to": "24:00"} for day in _DAYS]
@@ -172,7 +178,7 @@ def address(person: Person) -> str:
 
 @dataclass
 class Cast:
-    """Who plays in a story."""
+    """The people in a story."""
 
     platform: Platform
     member: Person
@@ -196,7 +202,9 @@ class Cast:
         provider: Person | None = None,
         ends_in: timedelta | None = None,
     ) -> Cast:
-        """`plan=None`: not enrolled. `provider`: one who has a schedule already. `ends_in`: coverage ends so long from now."""
+        """Creates the people. `plan=None`: the member is not enrolled. `provider`: one who already has a schedule.
+        `ends_in`: how long coverage lasts from now.
+        """
         run = uuid.uuid4().hex[:8]
         member = platform.person("member", f"member-{run}")
         support = platform.person("support", f"support-{run}")
@@ -275,14 +283,14 @@ class Cast:
     async def move(
         self, session: Mapping[str, Any], start: datetime, who: Person | None = None, **changes: Any
     ) -> Answer:
-        """Moves a session, the member unless it is `who`, and waits for the outcome. Raises Refused."""
+        """Moves a session, as the member unless `who` is given, and waits for the outcome. Raises Refused."""
         body = {"starts_at": start.isoformat(), **changes}
         version = (await self.session(session))["version"]
         path = f"/v1/sessions/{session['id']}/reschedule"
         return await (who or self.member).post(path, body, version=version, wait=15)
 
     async def attended(self, session: Mapping[str, Any]) -> dict[str, Any]:
-        """Lets both join and time pass to the session's end."""
+        """Lets both parties join, and moves the clock to the session's end."""
         await self.platform.advance_to(datetime.fromisoformat(session["starts_at"]) - timedelta(minutes=1))
         for person in (self.member, self.provider):
             await person.post(f"/v1/sessions/{session['id']}/join")
@@ -302,7 +310,7 @@ class Cast:
         return list(answer["items"])
 
     async def eventually(self, look: Callable[[], Any], good: Callable[[Any], bool], *, seconds: float = 15) -> Any:
-        """What `look` (an async function) answers once it is `good`. Raises AssertionError with the last answer."""
+        """The result of `look` (an async function) as soon as it is `good`. Raises AssertionError with the last result."""
         seen: Any = None
         try:
             async with asyncio.timeout(seconds):
@@ -315,12 +323,12 @@ class Cast:
             raise AssertionError(f"not so after {seconds:g} s; last seen: {seen}") from None
 
     async def balance(self, *, available: int, held: int) -> dict[str, Any]:
-        """The member's credits, once they stand so."""
+        """The member's credits, once they have these values."""
         wanted = (available, held)
         return dict(await self.eventually(self.credits, lambda seen: (seen["available"], seen["held"]) == wanted))
 
     async def settled(self, session: Mapping[str, Any], status: str, credit: str) -> dict[str, Any]:
-        """The session, once it has this status and its credit this state."""
+        """The session, once it has this status and its credit has this state."""
         return dict(
             await self.eventually(
                 lambda: self.session(session),

@@ -1,8 +1,8 @@
-"""The pytest plugin: real servers through one family of fixtures, and the report of rules without a test.
+"""The pytest plugin: fixtures for real servers, and the report of rules without a test.
 
-Session: `server_mode`, `kafka_servers` (bootstrap address), `postgres_admin` (superuser's address), `redis_url`, `databases`,
-`identity` (signs tokens).
-Test: `database_factory`, `make_harness` (one service, see service.py), `topic_prefix`, `make_topics`, `own_servers`.
+Session: `server_mode`, `kafka_servers` (bootstrap address), `postgres_admin` (superuser's address), `redis_url`,
+`databases`, `identity` (signs tokens). Test: `database_factory`, `make_harness` (one service, see service.py),
+`topic_prefix`, `make_topics`, `own_servers`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def kafka_servers(_servers: Servers) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_admin(_servers: Servers) -> str:
-    """The superuser's address of the session's PostgreSQL. For a database of one's own: `database_factory`."""
+    """The superuser's address of the session's PostgreSQL. Use `database_factory` for a separate database."""
     return _servers.postgres()
 
 
@@ -86,7 +86,7 @@ def redis_url(_servers: Servers) -> str:
 
 @pytest.fixture(scope="session")
 def databases(postgres_admin: str) -> Databases:
-    """Makes databases that live longer than one test."""
+    """Creates databases that outlive one test."""
     from makegood_testkit.databases import Databases
 
     return Databases(postgres_admin)
@@ -96,7 +96,7 @@ def databases(postgres_admin: str) -> Databases:
 async def database_factory(databases: Databases) -> AsyncIterator[DatabaseFactory]:
     """`await database_factory("booking")` → address of a fresh migrated database, dropped after the test.
 
-    `await database_factory("name", prepare)` prepares the template of that name by `prepare(url)` instead.
+    `await database_factory("name", prepare)` prepares the template of that name with `prepare(url)` instead.
     """
     made: list[str] = []
 
@@ -130,7 +130,7 @@ async def make_harness(database_factory: DatabaseFactory, identity: Identity) ->
 
 @pytest_asyncio.fixture
 async def make_topics(kafka_servers: str) -> AsyncIterator[TopicMaker]:
-    """`await make_topics(["a", "b"], partitions=3)` makes topics that go after the test."""
+    """`await make_topics(["a", "b"], partitions=3)` creates topics that are deleted after the test."""
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
     from makegood_stack.kafka import make_topics as create
 
@@ -153,7 +153,9 @@ async def make_topics(kafka_servers: str) -> AsyncIterator[TopicMaker]:
 
 @pytest_asyncio.fixture
 async def topic_prefix(make_topics: TopicMaker) -> str:
-    """A prefix of this test's own (KAFKA_TOPIC_PREFIX) under which every topic of the contracts exists, 3 partitions each."""
+    """A prefix for this test only (KAFKA_TOPIC_PREFIX). Every topic of the contracts exists with it, with 3 partitions
+    each.
+    """
     from makegood_contracts.topics import TOPICS
 
     prefix = f"t{uuid4().hex[:10]}."
@@ -165,9 +167,10 @@ async def topic_prefix(make_topics: TopicMaker) -> str:
 
 @pytest.fixture
 def own_servers() -> Iterator[EmbeddedServers]:
-    """Servers that only this test uses, and may stop, kill and start again: `own_servers.kafka()`, `.postgres()`, `.redis()`.
+    """Servers for this test only, which may stop, kill and start them again: `own_servers.kafka()`, `.postgres()`,
+    `.redis()`.
 
-    Each answers a `Server` with `url`, `start()`, `stop()`, `kill()`, `pause()`, `resume()`. Data is durable.
+    Each returns a `Server` with `url`, `start()`, `stop()`, `kill()`, `pause()`, `resume()`. Data is durable.
     """
     from makegood_stack.embedded import EmbeddedServers
 

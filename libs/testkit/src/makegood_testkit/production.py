@@ -1,4 +1,4 @@
-"""An environment in which every service starts in production: what tests change to show what is refused."""
+"""An environment in which every service starts in production. Tests change it to show what is refused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 PASSWORD = "kX9-vT2qLm7_Rb4wZc"  # noqa: S105 - of no server
-"""Of a kind that production accepts, and of no server."""
+"""Accepted in production, but the server does not exist."""
 _SIGNING_KEY = (
     Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().strip()
 )
 
 
 def production_values(service: str) -> dict[str, Any]:
-    """The same as arguments of the settings' class, for tests that connect to nothing: there is no file of an authority."""
+    """The same as arguments of the settings' class, for tests without connections: there is no authority's file."""
     values = production_environment(service, Path("unused"))
     name = service.upper()
     urls = {

@@ -1,4 +1,6 @@
-"""Which rules have a test: `docs/rules.txt` names the rules, `@pytest.mark.rule("MISS-1")` the tests that prove them."""
+"""Reports which rules have a test: `docs/rules.txt` lists the rules, and `@pytest.mark.rule("MISS-1")` marks the tests
+that prove them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _PROVES = "proves"
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the list: `id state title`. `built`: must have a test; `later`: to come; `measured`: by benchmarks."""
+    """One line of the list: `id state title`. `built`: must have a test. `later`: not built yet. `measured`: by
+    benchmarks.
+    """
 
     id: str
     state: str
@@ -37,7 +41,7 @@ def read_rules(path: Path) -> dict[str, Rule]:
 def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("makegood")
     group.addoption(
-        "--rules-report", action="store_true", help="print which rules no test proves; fail for a built one"
+        "--rules-report", action="store_true", help="print the rules without a test; fail if one of them is built"
     )
 
 
@@ -57,7 +61,7 @@ class RulesReport:
             unknown = [i for i in ids if self._rules and i not in self._rules]
             if unknown:
                 raise pytest.UsageError(f"{item.nodeid}: no such rule in {_LIST}: {', '.join(unknown)}")
-            item.user_properties += [(_PROVES, rule) for rule in ids]  # reports carry them from worker processes too
+            item.user_properties += [(_PROVES, rule) for rule in ids]  # reports carry them, even from worker processes
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and not report.skipped:
@@ -70,7 +74,7 @@ class RulesReport:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workerinput"):
-            return  # one of several processes: the one that started them sums up
+            return  # a worker process; the process that started it reports the sum
         if self._wanted and not session.config.option.collectonly and (not self._rules or self._untested("built")):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 

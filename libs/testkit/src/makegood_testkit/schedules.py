@@ -1,4 +1,4 @@
-"""Schedules for tests: a body to publish, random ones, and a naive model of their offers that checks every minute."""
+"""Schedules for tests: a body to publish, random schedules, and a naive model of their offers that checks every minute."""
 
 from __future__ import annotations
 
@@ -41,14 +41,15 @@ CLOCK_CHANGES: tuple[tuple[str, date], ...] = (
     ("Pacific/Auckland", date(2027, 9, 26)),
     ("UTC", date(2027, 1, 1)),
 )
-"""Dates at which something happens to the clocks, or nothing, in both hemispheres: zones that are whole, half and quarter hours
-from UTC, and changes by half an hour, one and two."""
+"""Dates with and without clock changes in both hemispheres: zones that differ from UTC by whole, half and quarter
+hours, and changes by half an hour, one hour and two.
+"""
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def schedule_body(**changes: Any) -> dict[str, Any]:
-    """What a provider publishes: every day from 09:00 to 17:00 UTC, 30 and 60 minutes, by video or in person."""
+    """The body that a provider publishes: every day from 09:00 to 17:00 UTC, 30 and 60 minutes, by video or in person."""
     return {
         "time_zone": "UTC",
         "weekly": every_day("09:00", "17:00"),
@@ -69,7 +70,7 @@ def every_day(opens: str, closes: str) -> list[dict[str, str]]:
 
 
 class Wall:
-    """Wall times of one zone around a date, found by looking at each minute that passes there (RFC 5545 §3.3.5)."""
+    """Wall times of one zone around a date, found by checking each minute that passes there (RFC 5545 §3.3.5)."""
 
     def __init__(self, zone: ZoneInfo, middle: date, days: int = 6) -> None:
         start = datetime(middle.year, middle.month, middle.day, tzinfo=UTC) - timedelta(days=days)
@@ -82,7 +83,9 @@ class Wall:
             self._first.setdefault(shown, moment)
 
     def instant(self, wall: datetime) -> datetime:
-        """The first minute at which clocks show `wall`; if they skip it, as if they had not been changed yet."""
+        """The first minute at which clocks show `wall`. If they skip it, the minute at which they would show it without
+        the change.
+        """
         if wall in self._first:
             return self._first[wall]
         before = next(
@@ -105,7 +108,7 @@ class Model:
     busy: Sequence[Span] = ()
     """The provider's sessions, without buffers."""
     others: Sequence[Span] = ()
-    """When the venue or the member is taken."""
+    """When the venue or the member is busy."""
     _open: set[datetime] = field(default_factory=set)
     _grid: set[datetime] = field(default_factory=set)
     _venue_open: set[datetime] | None = None
@@ -174,7 +177,7 @@ def _hours(rng: random.Random, zone: ZoneInfo, middle: date) -> Hours:
 
 
 def make_schedule(rng: random.Random, change: tuple[str, date] | None = None) -> tuple[Schedule, date]:
-    """A random schedule and a date to look at, often one at which its zone changes the clocks (`change`, else any)."""
+    """A random schedule and a date to check, often one on which its zone changes the clocks (`change`, or else any)."""
     name, middle = change or rng.choice(CLOCK_CHANGES)
     schedule = Schedule(
         hours=_hours(rng, ZoneInfo(name), middle),

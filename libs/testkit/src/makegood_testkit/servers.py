@@ -1,4 +1,5 @@
-"""Which real servers the tests use: containers where an engine answers, else the embedded ones. The same tests.
+"""Which real servers the tests use: containers if an engine answers, otherwise the embedded ones. The tests are the
+same.
 
 MAKEGOOD_TEST_SERVERS: `auto` (default), `containers`, `embedded`.
 """
@@ -28,10 +29,10 @@ Mode = Literal["containers", "embedded"]
 
 
 def decide() -> Mode:
-    """Containers or embedded. Bounded in time; raises RuntimeError when containers are demanded and cannot be had."""
+    """Containers or embedded. Takes a limited time. Raises RuntimeError if containers are required but not available."""
     mode = os.environ.get("MAKEGOOD_TEST_SERVERS", "auto")
     if mode not in ("auto", "containers", "embedded"):
-        raise RuntimeError(f"MAKEGOOD_TEST_SERVERS={mode}: say auto, containers or embedded")
+        raise RuntimeError(f"MAKEGOOD_TEST_SERVERS={mode}: choose auto, containers or embedded")
     if mode == "embedded":
         return "embedded"
     obstacle = _obstacle()
@@ -43,7 +44,7 @@ def decide() -> Mode:
 
 
 def _obstacle() -> str | None:
-    """Why containers cannot be used; None if they can."""
+    """Why containers cannot be used. None if they can."""
     try:
         import docker  # type: ignore[import-untyped]
         from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
@@ -69,7 +70,7 @@ def _obstacle() -> str | None:
 
 
 def _pull(images: list[str]) -> str | None:
-    """Pulls in a thread that is left behind when it takes too long: a slow registry never holds the tests up."""
+    """Pulls in a thread that is abandoned if it takes too long, so that a slow registry does not delay the tests."""
     import docker
 
     failures: list[str] = []
@@ -91,7 +92,7 @@ def _pull(images: list[str]) -> str | None:
 
 
 class Servers(Protocol):
-    """Where the shared servers of a test session are; each is started at its first use."""
+    """The shared servers of a test session. Each is started at its first use."""
 
     def kafka(self) -> str: ...
 
@@ -101,7 +102,7 @@ class Servers(Protocol):
 
 
 class FromEmbedded:
-    """Shared servers out of packages."""
+    """Shared servers from packages."""
 
     def __init__(self, servers: EmbeddedServers) -> None:
         self._servers = servers
@@ -117,7 +118,7 @@ class FromEmbedded:
 
 
 class FromContainers:
-    """Shared servers in containers, ended with the stack."""
+    """Shared servers in containers, which end with the stack."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
@@ -125,7 +126,7 @@ class FromContainers:
     def _start(
         self, image: str, port: int, host_port: int, command: str = "", in_memory: str = "", **environment: str
     ) -> str:
-        """`in_memory`: a folder of the container that is kept in memory."""
+        """Starts a container. `in_memory`: a folder in the container that is kept in memory."""
         from testcontainers.core.container import DockerContainer
 
         container: Any = DockerContainer(image).with_bind_ports(port, host_port)
@@ -175,7 +176,7 @@ class FromContainers:
     def postgres(self) -> str:
         port = free_port()
         settings = "postgres -c fsync=off -c full_page_writes=off -c max_connections=200 -c jit=off -c timezone=UTC"
-        # Each new database of a test is hundreds of new files.
+        # Each new test database has hundreds of files.
         data = "/var/lib/postgresql/data"
         host = self._start(POSTGRES_IMAGE, 5432, port, settings, data, POSTGRES_PASSWORD=postgres.PASSWORD)
         url = f"postgresql://{postgres.SUPERUSER}:{postgres.PASSWORD}@{host}:{port}/postgres"
@@ -198,7 +199,9 @@ def _engine_host() -> str:
 
 
 def _without_reaper_if_missing() -> None:
-    """The cleaner of testcontainers is an image too. Without it, containers are only stopped at the end of the session."""
+    """The cleaner of testcontainers is also an image. Without it, containers are stopped only at the end of the
+    session.
+    """
     import docker
     from docker.errors import DockerException
 

@@ -1,6 +1,6 @@
-"""One service on a real PostgreSQL, driven as the chassis drives it, without Kafka or processes.
+"""One service on a real PostgreSQL, driven as by the chassis, without Kafka or processes.
 
-A service's tests make theirs with the fixture `make_harness`, and add what their story needs in a subclass:
+A service's tests make their harness with the fixture `make_harness`, and add what they need in a subclass:
 
     class BookingHarness(ServiceHarness[Dependencies]):
         async def room(self, member: str) -> str: ...
@@ -43,7 +43,7 @@ CAUSE = Cause("story", "test")
 
 
 class ServiceHarness(Generic[D]):
-    """The service, its database, its clock, which stands still until it is moved, and people with tokens."""
+    """The service, its database, its clock, which stands still until a test moves it, and people with tokens."""
 
     def __init__(self, service: Service[D], identity: Identity) -> None:
         self.service = service
@@ -52,15 +52,14 @@ class ServiceHarness(Generic[D]):
         self.clock = cast("FixedClock", service.clock)
         self.dependencies = service.dependencies
         self.history: list[Received[Any]] = []
-        """All that was taken out of the outbox."""
+        """Everything that was taken from the outbox."""
         self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
 
     # Events and time
 
     async def handle(self, *events: Event | Received[Any]) -> dict[str, RefusalReason]:
-        """Hands the events, all of one type, to their handler as one batch, at a moment at which they can be.
-
-        The clock then stands where it stood. Returns which keys were refused, and why.
+        """Hands the events, all of one type, to their handler as one batch, at a moment at which they are possible.
+        Afterwards the clock has its earlier time. Returns which keys were refused, and why.
         """
         batch = [received(event) for event in events]
         before = self.clock.moment
@@ -78,7 +77,7 @@ class ServiceHarness(Generic[D]):
         return {one.key: unit.refused[one.id] for one in batch if one.id in unit.refused}
 
     async def moment_of(self, events: Sequence[Event]) -> datetime:
-        """When the events can be, from now on. Override it where this needs more than they say themselves."""
+        """When the events are possible, from now on. Override it if this depends on more than the events themselves."""
         return possible_at(events, self.clock.moment)
 
     async def advance(self, to: datetime) -> list[Event]:
@@ -89,10 +88,12 @@ class ServiceHarness(Generic[D]):
         return await self.outbox()
 
     async def handle_due(self) -> list[str]:
-        """Handles what is due, and what this makes due, as the deadline worker does. Returns the kinds in their order."""
+        """Handles everything due, including what becomes due by that, as the deadline worker does. Returns the kinds in
+        order.
+        """
         kinds: list[str] = []
         while True:
-            # The worker gives way to whoever locked an entity first and its deadline last.
+            # The worker gives way to a transaction that locked an entity first and its deadline last.
             try:
                 taken = await self._handle_due()
             except asyncpg.LockNotAvailableError:
@@ -118,7 +119,7 @@ class ServiceHarness(Generic[D]):
     # What it published
 
     async def outbox(self) -> list[Event]:
-        """The events that were published since the last look, in order."""
+        """The events that were published since the last call, in order."""
         return [record.event for record in await self.records()]
 
     async def records(self) -> list[Received[Any]]:
@@ -137,7 +138,7 @@ class ServiceHarness(Generic[D]):
         return [one.event for one in (*self.history, *waiting) if type(one.event) is kind]
 
     async def wait_for(self, kind: type[E]) -> E:
-        """The first event of this type in the outbox, once it is there. It stays there."""
+        """The first event of this type in the outbox, as soon as there is one. It stays there."""
 
         async def look() -> Row | None:
             statement = "SELECT key, headers, payload FROM outbox WHERE headers LIKE $1 ORDER BY id LIMIT 1"
@@ -153,7 +154,7 @@ class ServiceHarness(Generic[D]):
         return self.service.app(self.service)
 
     def client(self, role: str = "", subject: str = "") -> httpx.AsyncClient:
-        """The API as this person calls it, with a token and, for support and ops, a reason. Without a role: nobody."""
+        """A client of the API with this person's token and, for support and ops, a reason. Without a role: no token."""
         made = self._clients.get((role, subject))
         if made is None or made.is_closed:
             headers = self.identity.bearer(subject, role) if role else {}
@@ -199,9 +200,8 @@ class MakeHarness:
         database_url: str = "",
         **values: Any,
     ) -> H:
-        """The service, wired by its `bootstrap(settings, clock=…)` with the usual settings and `values`.
-
-        Its database is a fresh one unless another is named.
+        """The service, wired by its `bootstrap(settings, clock=…)` with the usual settings and `values`. It has a new
+        database unless another one is given.
         """
         usual = {
             "environment": "development",
@@ -220,7 +220,7 @@ class MakeHarness:
 
 
 def received(event: E | Received[E], *, time: datetime | None = None) -> Received[E]:
-    """The event as the consumer decodes it, told at `time` or now."""
+    """The event as the consumer decodes it, published at `time` or now."""
     if isinstance(event, Received):
         return event
     record = encode(event, sequence=1, cause=CAUSE, time=time)
@@ -239,6 +239,6 @@ def names(events: Sequence[Event]) -> list[str]:
 
 
 def slug(answer: httpx.Response) -> str:
-    """Which problem the answer is (RFC 9457)."""
+    """The slug of the problem in the answer (RFC 9457)."""
     assert answer.headers["content-type"].startswith("application/problem+json"), answer.text
     return str(answer.json()["type"]).removeprefix("/problems/")

@@ -14,7 +14,7 @@ _PAUSE = 0.01
 
 
 async def eventually(look: Callable[[], Awaitable[Any] | Any], *, seconds: float = 20.0, what: str = "") -> Any:
-    """The first true answer of `look`, plain or async. Fails the test when the time is over."""
+    """The first true result of `look`, plain or async. Fails the test after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         found = look()
