@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +32,7 @@ from makegood_contracts.events import (
 from makegood_contracts.topics import TOPICS
 from makegood_stack.kafka import make_topics as create
 from makegood_stack.topics import provide, wanted
+from makegood_testkit.waiting import eventually
 
 NOW = datetime.now(UTC)
 CAUSE = Cause("story", "story")
@@ -190,12 +190,13 @@ async def own_settings(bootstrap: str, names: list[str]) -> dict[str, dict[str, 
 async def until(
     look: Callable[[], Awaitable[dict[str, dict[str, str]]]], enough: Callable[[dict[str, dict[str, str]]], bool]
 ) -> None:
-    """A broker answers from what it knows so far of its controller's log: looks again, for ten seconds at most."""
-    for _ in range(100):
+    """A broker answers from what it knows so far of its controller's log, so it is asked again."""
+
+    async def known() -> bool:
         settings = await look()
-        if settings and enough(settings):
-            return
-        await asyncio.sleep(0.1)
+        return bool(settings) and enough(settings)
+
+    await eventually(known)
 
 
 async def test_topics_new_and_old_are_kept_for_good_unless_somebody_said_otherwise(kafka_servers: str) -> None:

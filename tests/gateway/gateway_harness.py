@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from gateway_upstream import Upstream, application
 from makegood_gateway import Endpoint, GatewaySettings, render
 from makegood_gateway.routes import SERVICES
 from makegood_stack.ports import free_port
+from makegood_testkit.waiting import until
 
 ISSUER = "https://identity.makegood.invalid"
 
@@ -34,15 +35,6 @@ def envoy_binary() -> Path:
     return Path(found.origin).parent / "_bin" / "envoy"
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-    """Comes back as soon as `holds` does; fails the test where it does not in time."""
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            pytest.fail(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
-
-
 class Server:
     """One HTTP server in a thread, on a port of its own."""
 
@@ -52,7 +44,7 @@ class Server:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
-        until(lambda: self._server.started, f"a server on port {self.port}")
+        until(lambda: self._server.started, what=f"a server on port {self.port}")
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -151,6 +143,6 @@ def running_gateway(
             except httpx.TransportError:
                 return False
 
-        until(ready, "Envoy")
+        until(ready, what="Envoy")
         url = f"http://127.0.0.1:{settings.gateway_port}"
         yield Gateway(url, admin, log, identity, identity_server, upstreams, servers)

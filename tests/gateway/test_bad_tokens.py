@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_harness import Gateway, running_gateway, until
+from gateway_harness import Gateway, running_gateway
+from makegood_testkit.waiting import until
 
 pytestmark = [pytest.mark.rule("SEC-2"), pytest.mark.rule("SEC-8")]
 
@@ -109,7 +110,7 @@ def test_without_a_token_the_usual_limit_of_an_address_counts(gateway: Gateway) 
 def test_the_log_tells_who_and_from_which_network_and_why_a_token_was_refused(gateway: Gateway) -> None:
     bad(gateway, "203.0.113.77", 1, 1)
     good(gateway, "2001:db8:1:2::5")
-    until(lambda: gateway.log_text().count('"event":"request"') >= 2, "the lines are written")
+    until(lambda: gateway.log_text().count('"event":"request"') >= 2, what="the lines are written")
     lines = [json.loads(line) for line in gateway.log_text().splitlines() if line.startswith("{")]
     refused, passed = lines[0], lines[-1]
     assert (refused["status"], refused["subject"], refused["address"]) == (401, None, "203.0.113.0/24")

@@ -7,7 +7,8 @@ import uuid
 
 import httpx
 import pytest
-from gateway_harness import Gateway, until
+from gateway_harness import Gateway
+from makegood_testkit.waiting import until
 
 CLAIMED = {
     "x-makegood-subject": "support-1",
@@ -108,7 +109,7 @@ def test_the_access_log_tells_ids_and_nothing_personal(gateway: Gateway, client:
     }
     client.post(f"/v1/sessions?note={canary}", headers=headers, content=canary)
     client.get("/v1/sessions", headers={"x-request-id": canary})
-    until(lambda: mine in gateway.log_text(), "the line is written")
+    until(lambda: mine in gateway.log_text(), what="the line is written")
     line = next(json.loads(line) for line in gateway.log_text().splitlines() if mine in line)
     assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/sessions", 200)
     assert line["route"] == "booking:/v1/sessions"
@@ -129,7 +130,7 @@ def test_a_secret_address_needs_no_token_and_stands_in_no_log(
     mine = str(uuid.uuid4())
     answer = client.get(f"/v1/{path}", headers={"X-Request-Id": mine})
     assert (answer.status_code, answer.json()["service"]) == (200, "notifications")
-    until(lambda: mine in gateway.log_text(), "the line is written")
+    until(lambda: mine in gateway.log_text(), what="the line is written")
     line = next(json.loads(line) for line in gateway.log_text().splitlines() if mine in line)
     assert line["path"] == f"/v1/{logged}/*"
     assert "verysecret" not in gateway.log_text()

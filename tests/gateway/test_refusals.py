@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_harness import Gateway, Server, running_gateway, until
+from gateway_harness import Gateway, Server, running_gateway
 from gateway_upstream import application
+from makegood_testkit.waiting import until
 
 MIB = 1024 * 1024
 
@@ -136,7 +137,11 @@ def test_a_service_that_is_gone_is_a_clear_503_and_back_at_once_when_it_returns(
         assert client.get("/v1/sessions", headers=headers).status_code == 200
         back = Server(application(gateway.upstreams["credits"]), port)
         try:
-            until(lambda: client.get("/v1/plans", headers=headers).status_code == 200, "the service is back", 10)
+            until(
+                lambda: client.get("/v1/plans", headers=headers).status_code == 200,
+                what="the service is back",
+                seconds=10,
+            )
         finally:
             back.stop()
 

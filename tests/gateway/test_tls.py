@@ -14,7 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from gateway_harness import Gateway, running_gateway, until
+from gateway_harness import Gateway, running_gateway
+from makegood_testkit.waiting import until
 
 pytestmark = pytest.mark.rule("SEC-2")
 
@@ -102,7 +103,7 @@ def test_over_tls_every_answer_tells_browsers_to_stay_there(tmp_path: Path) -> N
         assert handshake(gateway, trusting) == ("TLSv1.3", first)
 
         second = authority.issue(tmp_path)
-        until(lambda: handshake(gateway, trusting)[1] == second, "the renewed certificate is shown")
+        until(lambda: handshake(gateway, trusting)[1] == second, what="the renewed certificate is shown")
 
 
 def test_without_tls_nothing_is_promised(gateway: Gateway, client: httpx.Client) -> None:

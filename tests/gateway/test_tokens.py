@@ -14,7 +14,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from gateway_harness import Gateway, running_gateway, until
+from gateway_harness import Gateway, running_gateway
+from makegood_testkit.waiting import until
 
 
 def _part(value: dict[str, object]) -> str:
@@ -119,7 +120,7 @@ def test_a_token_that_was_good_is_refused_once_it_has_expired(gateway: Gateway, 
     """Its signature need not be checked again, its end must be. Clocks may differ by five seconds."""
     headers = {"Authorization": f"Bearer {gateway.identity.token('ageing', exp=int(time.time()) - 3)}"}
     assert client.get("/v1/sessions", headers=headers).status_code == 200
-    until(lambda: client.get("/v1/sessions", headers=headers).status_code == 401, "the token has expired")
+    until(lambda: client.get("/v1/sessions", headers=headers).status_code == 401, what="the token has expired")
 
 
 @pytest.mark.rule("SEC-2")
@@ -133,10 +134,12 @@ def test_keys_rotate_and_an_absent_identity_provider_keeps_nobody_out(tmp_path: 
         assert status(old) == 200
         gateway.identity.add_key("second")
         new = gateway.identity.token("new", kid="second")
-        until(lambda: status(new) == 200, "the new key is taken up")
+        until(lambda: status(new) == 200, what="the new key is taken up")
         assert status(old) == 200
         del gateway.identity.keys["first"]
-        until(lambda: status(gateway.identity.token("old", key=old_key, jti=str(uuid4()))) == 401, "the old key goes")
+        until(
+            lambda: status(gateway.identity.token("old", key=old_key, jti=str(uuid4()))) == 401, what="the old key goes"
+        )
 
         gateway.identity_server.stop()
         failed = "http.gateway.jwt_authn.jwks_fetch_failed: "
@@ -146,5 +149,5 @@ def test_keys_rotate_and_an_absent_identity_provider_keeps_nobody_out(tmp_path: 
             return sum(int(line.removeprefix(failed)) for line in stats.splitlines() if line.startswith(failed))
 
         before = failures()
-        until(lambda: failures() >= before + 2, "the keys were asked for in vain")
+        until(lambda: failures() >= before + 2, what="the keys were asked for in vain")
         assert status(new) == 200

@@ -19,6 +19,7 @@ from makegood_contracts.events import TokensRevoked
 from makegood_devtools import keys
 from makegood_stack.ports import LISTEN
 from makegood_testkit.platform import WHAT, Cast, Platform
+from makegood_testkit.waiting import eventually
 
 from .test_tokens import OWN, Forger
 
@@ -98,11 +99,11 @@ async def test_a_withdrawn_key_is_dead_at_every_door_and_its_streams_end(platfor
     thief.real = made
     used = thief.token(sub=f"withdrawn-{uuid.uuid4().hex[:8]}")
     try:
-        async with asyncio.timeout(30):  # until everybody has read the new key
-            while True:
-                if set((await statuses(platform, used)).values()) == {200}:
-                    break
-                await asyncio.sleep(0.2)
+
+        async def everybody_has_read_the_new_key() -> bool:
+            return set((await statuses(platform, used)).values()) == {200}
+
+        await eventually(everybody_has_read_the_new_key, seconds=30)
         async with stream(platform, used) as reading:
             for file in platform.home.identity.glob(f"*-{made.kid}.pem"):
                 file.unlink()

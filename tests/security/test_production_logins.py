@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from makegood_stack.ports import free_ports
 from makegood_testkit.certificates import Authority
 from makegood_testkit.databases import Databases
 from makegood_testkit.production import PASSWORD, production_environment
+from makegood_testkit.waiting import until
 
 pytestmark = [pytest.mark.rule("SEC-7"), pytest.mark.slow]
 
@@ -109,11 +109,8 @@ def test_the_services_own_logins_are_accepted(role: str, logins: Mapping[str, st
         values = environment(tmp_path, logins["runtime"], logins["pruner"])
         process = subprocess.Popen(command, env=values, stdout=output, stderr=subprocess.STDOUT)
         try:
-            end = time.monotonic() + 60
-            while b'"started"' not in log.read_bytes():
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < end, log.read_text()
-                time.sleep(0.05)
+            until(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), seconds=60)
+            assert process.poll() is None, log.read_text()
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
         finally:

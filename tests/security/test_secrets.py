@@ -7,11 +7,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from makegood_chassis.checked_settings import advice
@@ -20,6 +18,7 @@ from makegood_stack.ports import SERVICES, free_port
 from makegood_testkit.certificates import Authority
 from makegood_testkit.production import production_environment
 from makegood_testkit.settings_table import SETTINGS
+from makegood_testkit.waiting import until
 from pydantic import ValidationError
 
 CANARY = "Gr4ssh0pper"
@@ -101,7 +100,8 @@ def test_a_process_whose_servers_refuse_it_shows_no_secret(
             if role == "migrate":
                 assert process.wait(60) == 1
             else:
-                _until(lambda: b"cannot start" in log.read_bytes(), process)
+                until(lambda: process.poll() is not None or b"cannot start" in log.read_bytes(), seconds=60)
+                assert process.poll() is None
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(30) == 0
         finally:
@@ -129,11 +129,3 @@ def _development(service: str, admin: str, authority: Authority) -> dict[str, st
     return values | {
         name: f"postgresql://postgres:{PASSWORD}@{where}/postgres" for name in secrets(service) if "DATABASE" in name
     }
-
-
-def _until(condition: Any, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        assert process.poll() is None
-        time.sleep(0.05)

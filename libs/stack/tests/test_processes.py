@@ -15,8 +15,18 @@ from makegood_devtools.errors import UserError
 from makegood_stack.config import PARTS
 from makegood_stack.home import Home, reachable_by_others
 from makegood_stack.locks import exclusive
-from makegood_stack.ports import LARGEST_OFFSET, Ports, free_offset, free_port, free_ports, is_free, require_free
+from makegood_stack.ports import (
+    LARGEST_OFFSET,
+    Ports,
+    free_offset,
+    free_port,
+    free_ports,
+    holder,
+    is_free,
+    require_free,
+)
 from makegood_stack.processes import Spec, Supervisor, identity
+from makegood_testkit.waiting import until
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(300)")
 STUBBORN = (
@@ -64,8 +74,7 @@ def test_what_an_interrupted_up_left_is_found_by_its_mark(home: Home) -> None:
 def test_a_process_that_ignores_the_signal_is_killed_in_the_end(home: Home) -> None:
     supervisor = Supervisor(home)
     record = supervisor.start(Spec("three", STUBBORN, stop_seconds=0.3))
-    while "on" not in supervisor.last_lines("three"):
-        assert supervisor.alive(record)
+    until(lambda: "on" in supervisor.last_lines("three"))
     assert supervisor.stop([record]) == ["three"]
     assert supervisor.running() == {}
 
@@ -96,20 +105,12 @@ def test_a_taken_port_is_named_with_its_holder() -> None:
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
     other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        found = None
-        while found is None:
-            assert other.poll() is None
-            try:
-                require_free({"Kafka": port}, 0)
-            except UserError as error:
-                found = error
-        # Bound already, perhaps not listening yet: the holder is known as soon as it does.
-        while f"pid {other.pid}" not in found.message:
-            with pytest.raises(UserError) as caught:
-                require_free({"Kafka": port}, 0)
-            found = caught.value
-        assert f"port {port} for Kafka is taken by" in found.message
-        assert "--port-offset" in found.message
+        until(lambda: (holder(port) or "").endswith(f"(pid {other.pid})"), what="the server")
+        with pytest.raises(UserError) as found:
+            require_free({"Kafka": port}, 0)
+        assert f"port {port} for Kafka is taken by" in found.value.message
+        assert f"pid {other.pid}" in found.value.message
+        assert "--port-offset" in found.value.message
     finally:
         other.kill()
         other.wait()

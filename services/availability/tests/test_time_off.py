@@ -14,6 +14,7 @@ from makegood_chassis.personal_data.maintenance import seal_all
 from makegood_contracts.events import Event, PersonErased, SessionReserved, TimeOffAdded
 from makegood_contracts.ids import new_id
 from makegood_testkit.service import CAUSE, received
+from makegood_testkit.waiting import eventually
 
 from .harness import NOW, AvailabilityHarness, all_codes, at, body, later, move, request
 
@@ -70,9 +71,11 @@ async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_bec
 async def _waits_or_ends(harness: AvailabilityHarness, task: asyncio.Task[Any]) -> None:
     """Until the task has ended, or its transaction waits for another one."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while not task.done():
-        if await harness.value(waiting):
-            return
+
+    async def waits_or_has_ended() -> bool:
+        return task.done() or await harness.value(waiting) > 0
+
+    await eventually(waits_or_has_ended)
 
 
 @pytest.mark.rule("AVAIL-1")

@@ -9,6 +9,7 @@ import pytest
 from makegood_contracts.events import ProviderChanged, RoomRestarted, SessionCancelled
 from makegood_contracts.ids import new_id
 from makegood_testkit.service import names, slug
+from makegood_testkit.waiting import eventually
 
 from .examples import HOUR, NOW, START
 from .harness import BookingHarness, Json
@@ -98,9 +99,11 @@ async def test_of_two_closed_rooms_of_a_pair_that_are_restarted_at_once_one_is(h
         async with first.transaction():
             await first.execute("UPDATE rooms SET status = 'active' WHERE id = $1", rooms[0])
             second = asyncio.create_task(harness.member.post(f"/v1/rooms/{rooms[1]}/restart"))
-            async with asyncio.timeout(10):
-                while not (second.done() or await watch.fetchval(waits)):  # noqa: ASYNC110
-                    await asyncio.sleep(0)
+
+            async def waits_or_has_ended() -> bool:
+                return second.done() or await watch.fetchval(waits) > 0
+
+            await eventually(waits_or_has_ended)
         answer = await second
     assert (answer.status_code, slug(answer)) == (409, "restart-not-allowed"), answer.text
     (reason,) = answer.json()["reasons"]

@@ -25,6 +25,7 @@ from makegood_stack.ports import free_port
 from makegood_testkit.databases import settings_of
 from makegood_testkit.identity import Identity
 from makegood_testkit.service import CAUSE, names, received, slug
+from makegood_testkit.waiting import eventually
 
 from .examples import HOUR, MINUTE, START
 from .harness import Answers, BookingHarness, first_schedule
@@ -173,15 +174,16 @@ async def process(url: str, kafka: str, prefix: str, identity: Identity) -> Asyn
     running = await asyncio.create_subprocess_exec(sys.executable, "-m", "makegood_booking", "all", env=values)
     base = f"http://127.0.0.1:{port}"
     try:
-        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
-            while True:
-                try:
-                    if (await http.get(f"http://127.0.0.1:{probes}/readyz")).status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def ready() -> bool:
                 assert running.returncode is None, "the process ended"
-                await asyncio.sleep(0.1)
+                try:
+                    return (await http.get(f"http://127.0.0.1:{probes}/readyz")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await eventually(ready, seconds=60)
         yield base
     finally:
         if running.returncode is None:

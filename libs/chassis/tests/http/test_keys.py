@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 from makegood_chassis import keys
 from makegood_chassis.auth import Authenticator, InvalidToken, TokenKeysUnavailable
 from makegood_chassis.http.revoked import follow_revocations
@@ -131,9 +132,10 @@ async def test_no_stale_key_is_used_while_the_keys_are_fetched(
 async def test_the_timer_goes_on_after_failures(identity: Identity, seconds: Seconds) -> None:
     published = Keys(str(identity.path), refresh=0.01, clock=seconds)
     identity.path.write_text("no JWKS")
-    timer = asyncio.create_task(published.run())
+    with structlog.testing.capture_logs() as logs:
+        timer = asyncio.create_task(published.run())
+        await eventually(lambda: logs, what="a failure")
     try:
-        await asyncio.sleep(0.05)
         assert not published.fresh
         identity.publish()
         await eventually(lambda: published.known("first") is not None)
@@ -171,11 +173,11 @@ async def test_requests_and_streams_end_with_keys_that_nobody_confirms(
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
         assert answer.headers["retry-after"] == "2"
         identity.path.write_bytes(document)
-        async with asyncio.timeout(10):
-            while True:
-                if (await client.get("/v1/notes")).status_code == 200:
-                    break
-                await asyncio.sleep(0.05)
+
+        async def served() -> bool:
+            return (await client.get("/v1/notes")).status_code == 200
+
+        await eventually(served)
         for task in background:
             task.cancel()
     await service.database.close()

@@ -12,6 +12,7 @@ import pytest
 from makegood_chassis.http.limits import Counted, Limits, Places, Stay, WorkBudget
 from makegood_chassis.http.problems import Problem
 from makegood_testkit.identity import Identity
+from makegood_testkit.waiting import eventually
 
 from . import notes
 from .conftest import Make, service_of, serving
@@ -191,8 +192,11 @@ async def test_a_wait_that_is_one_too_many_is_answered_without_it(
 
         asked = [asyncio.create_task(ask(number)) for number in range(3)]
         await gate.reached.wait()
-        while len(await _rows(service)) < 3:  # noqa: ASYNC110 (the rows are in a database)
-            await asyncio.sleep(0.01)
+
+        async def all_written() -> bool:
+            return len(await _rows(service)) == 3
+
+        await eventually(all_written)
         gate.opened.set()
         answers: list[Any] = [await task for task in asked]
         again = await ask(7)

@@ -20,6 +20,7 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import TokensRevoked
 from makegood_contracts.ids import new_id
 from makegood_testkit.identity import Identity
+from makegood_testkit.waiting import eventually
 
 from . import notes
 from .conftest import Make, serving
@@ -54,14 +55,14 @@ def bearer(token: str) -> dict[str, str]:
 
 async def refused(client: httpx.AsyncClient, token: str) -> None:
     """Comes back once the token is refused."""
-    async with asyncio.timeout(10):
-        while True:
-            answer = await client.get("/v1/notes", headers=bearer(token))
-            if answer.status_code == 401:
-                assert answer.json()["detail"].endswith("; sign in again.")
-                assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
-                return
-            await asyncio.sleep(0.02)
+
+    async def look() -> httpx.Response | None:
+        answer = await client.get("/v1/notes", headers=bearer(token))
+        return answer if answer.status_code == 401 else None
+
+    answer = await eventually(look)
+    assert answer.json()["detail"].endswith("; sign in again.")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 async def test_a_person_s_tokens_are_refused_and_a_new_one_is_good(
@@ -114,11 +115,7 @@ async def test_a_stream_and_a_wait_end_with_the_token(
         answer = await waiting
         assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthenticated")
         assert await anext(going_on)
-    async with asyncio.timeout(5):
-        while True:
-            if not service.open_requests:
-                break
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not service.open_requests)
 
 
 async def test_a_stream_that_nobody_reads_ends_too(
@@ -135,11 +132,7 @@ async def test_a_stream_that_nobody_reads_ends_too(
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     assert active() == before + 1
     await revoke(service, "anna")
-    async with asyncio.timeout(10):
-        while True:
-            if active() == before:
-                break
-            await asyncio.sleep(0.02)
+    await eventually(lambda: active() == before)
     writer.close()
 
 

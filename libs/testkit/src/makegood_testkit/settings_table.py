@@ -18,7 +18,8 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
 }
 _HEAD = """# Settings
 
-Every process of a service reads its settings from the environment. With an invalid value, it exits at once with code 2 and a message that names the variable. Durations are in seconds.
+Every process of a service reads its settings from the environment. With an invalid value, it exits at once with code 2 and a
+message that names the variable. Durations are in seconds.
 
 A secret can come from a file instead: set `REDIS_URL_FILE=/run/secrets/redis` in place of `REDIS_URL`. A newline at the end of the file
 is ignored. Setting both is an error, and so is a missing or empty file. Logs and errors never show a secret.

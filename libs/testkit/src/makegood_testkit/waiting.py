@@ -13,6 +13,15 @@ import pytest
 _PAUSE = 0.01
 
 
+def until(holds: Callable[[], Any], *, seconds: float = 20.0, what: str = "") -> None:
+    """As `eventually`, for tests that are not async. Blocks."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            pytest.fail(_in_vain(seconds, what))
+        time.sleep(_PAUSE)
+
+
 async def eventually(look: Callable[[], Awaitable[Any] | Any], *, seconds: float = 20.0, what: str = "") -> Any:
     """The first true result of `look`, plain or async. Fails the test after `seconds`."""
     end = time.monotonic() + seconds
@@ -23,5 +32,9 @@ async def eventually(look: Callable[[], Awaitable[Any] | Any], *, seconds: float
         if found:
             return found
         if time.monotonic() > end:
-            pytest.fail(f"waited {seconds:g} s in vain {('for ' + what) if what else ''}")
+            pytest.fail(_in_vain(seconds, what))
         await asyncio.sleep(_PAUSE)
+
+
+def _in_vain(seconds: float, what: str) -> str:
+    return f"waited {seconds:g} s in vain{' for ' + what if what else ''}"
