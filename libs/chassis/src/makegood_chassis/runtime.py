@@ -165,8 +165,6 @@ class Runtime:
         await service.signals.open()
         with suppress(Stopped):
             await self._when_reachable(service.database.open)
-            for hook in service.on_start:
-                await self._when_reachable(partial(hook, service))
             if self._authenticator is not None:
                 await self._when_reachable(partial(service.revocations.load, service.database))
         if self._stop.is_set():

@@ -61,8 +61,6 @@ class Service(Generic[D]):
     """The tokens that this process refuses before they expire."""
     open_requests: set[RequestContext] = field(default_factory=set)
     """The requests that are being handled or streamed."""
-    on_start: Sequence[Callable[[Service[D]], Awaitable[None]]] = field(default_factory=tuple)
-    """Runs once after the database is open, before anything else (seeding)."""
     refusals: Refusals = field(init=False)
     """Logs what was refused to whom."""
     pruner: Database = field(init=False)
