@@ -36,7 +36,7 @@ _ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the validity of a caller's token rests on. `issued_at`: seconds since 1970, where the token says so."""
+    """What the validity of a caller's token depends on. `issued_at`: seconds since 1970, if the token says so."""
 
     kid: str
     key: jwt.PyJWK
@@ -51,7 +51,7 @@ class Caller:
     subject: str
     roles: frozenset[Role]
     until: float = field(default=math.inf, compare=False)
-    """When the token ends, seconds of real time; what lasts longer than a request ends with it."""
+    """When the token expires, in seconds of real time. Streams end with it."""
     proof: Proof | None = field(default=None, compare=False, repr=False)
 
 
@@ -85,7 +85,7 @@ class Authenticator:
         self._remembered: OrderedDict[str, Caller] = OrderedDict()
 
     def remembered(self, token: str) -> Caller | None:
-        """The caller of a token that was verified before and is still good; costs about a microsecond."""
+        """The caller of a token that was verified before and is still valid. It costs about a microsecond."""
         caller = self._remembered.get(token)
         if caller is None:
             return None
@@ -105,7 +105,7 @@ class Authenticator:
         return not self._revocations.refuses(caller.subject, proof.jti, proof.issued_at)
 
     async def verify(self, token: str) -> Caller:
-        """The token's caller. Raises InvalidToken, or TokenKeysUnavailable where its key cannot be fetched."""
+        """The token's caller. Raises InvalidToken, or TokenKeysUnavailable if its key cannot be fetched."""
         caller = self.remembered(token)
         if caller is not None:
             return caller
@@ -157,7 +157,9 @@ class Authenticator:
 
 
 def _check_lifetime(claims: dict[str, Any], longest: float) -> float | None:
-    """Refuses what lives too long, or contradicts itself; returns `iat`, where there is one. Numbers by RFC 7519 §2 alone."""
+    """Refuses a lifetime that is too long or contradicts itself. Returns `iat`, if there is one. Accepts only numbers
+    as in RFC 7519 §2.
+    """
     expires, issued_at = claims["exp"], claims.get("iat")
     if type(expires) not in (int, float):
         raise InvalidToken("its `exp` is not a number")

@@ -46,7 +46,7 @@ def in_development(value: str) -> JsonDict:
 
 
 def development_default(info: FieldInfo) -> str:
-    """That default; empty for a field without one."""
+    """That default. Empty for a field without one."""
     extra = info.json_schema_extra
     return str(extra.get(_DEVELOPMENT, "")) if isinstance(extra, dict) else ""
 
@@ -66,8 +66,8 @@ class CheckedSettings(BaseSettings):
     def faults(self) -> Iterator[Fault]:
         """What cannot work, or must not be in production. Subclasses begin with `yield from super().faults()`.
 
-        Some fields may be empty here, because what was given for them is refused already: an empty value is no fault unless
-        the field has it as its default.
+        Some fields may be empty here because their value was already refused. An empty value is a fault only if it is
+        the field's default.
         """
         yield from ()
 
@@ -142,7 +142,7 @@ class CheckedSettings(BaseSettings):
 
     @classmethod
     def _as_far_as_valid(cls, values: dict[str, Any], refused: set[str]) -> Self:
-        """The settings with those values that are valid by themselves; defaults or nothing in place of the others."""
+        """The settings with those values that are valid by themselves. The others have their default, or nothing."""
         valid: dict[str, Any] = {}
         for name, info in cls.model_fields.items():
             given = [values[key] for key in (variable(name, info), name) if key in values]
@@ -156,7 +156,9 @@ class CheckedSettings(BaseSettings):
 
 
 def advice(settings: type[CheckedSettings], error: ValidationError) -> str:
-    """One line for each thing that is wrong: `VARIABLE: what is wrong (what it is for)`; never a value, which may be a secret."""
+    """One line for each fault: `VARIABLE: what is wrong (what it is for)`. It never contains a value, which may be a
+    secret.
+    """
     return "\n".join(_line(settings, problem) for problem in error.errors(include_url=False, include_input=False))
 
 
@@ -171,7 +173,7 @@ def _line(settings: type[CheckedSettings], problem: Any) -> str:
 
 
 def _plainly(problem: Any, name: str, info: FieldInfo) -> str:
-    """What pydantic says in words of its own, as advice; empty for the rest."""
+    """Pydantic's own errors as advice. Empty for the others."""
     if problem["type"] == "missing":
         return "is required: set it" + (
             f", or {name}_FILE to the path of a file that holds it" if is_secret(info) else ""

@@ -1,6 +1,6 @@
 """Product time. In production it is real time; in development it can be moved, for all processes of a service together.
 
-Only the product's rules read this clock. Tokens, leases, idempotency and rate limits live in real time.
+Only the product's rules read this clock. Tokens, leases, idempotency and rate limits use real time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """`now()` is real time plus an offset. The offset is kept in the service's database and followed by each process."""
+    """`now()` is real time plus an offset. The offset is stored in the service's database, and each process follows it."""
 
     def __init__(self) -> None:
         self._offset = timedelta()
@@ -37,7 +37,7 @@ class Clock:
 
 
 class FixedClock(Clock):
-    """A clock that stands still until it is told otherwise, for tests of rules."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, moment: datetime) -> None:
         super().__init__()

@@ -28,10 +28,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 Row = asyncpg.Record
 
 SEARCH_PATH: Final = "public, pg_temp"
-"""Named last, a temporary table stands in no other's place."""
+"""With it named last, a temporary table cannot replace another one."""
 
 MAX_RECORD: Final = 900_000
-"""Longest payload of one event in bytes; the broker's own limit is 1 MiB with headers."""
+"""Maximum payload of one event in bytes. The broker's own limit is 1 MiB with headers."""
 
 _json_encode = msgspec.json.Encoder().encode
 _json_decode = msgspec.json.Decoder().decode
@@ -50,7 +50,7 @@ class Queries:
 
     @property
     def personal_data(self) -> PersonalData:
-        """Seals and opens the words of people."""
+        """Seals and opens people's texts."""
         if self._personal_data is None:
             raise RuntimeError("this database was opened without keys for personal data")
         return self._personal_data
@@ -68,7 +68,7 @@ class Queries:
         return await self.connection.fetchval(sql, *values)
 
     async def execute(self, statement: Runnable, *args: Any) -> str:
-        """Runs the statement; returns PostgreSQL's command tag, such as `UPDATE 3`."""
+        """Runs the statement. Returns PostgreSQL's command tag, such as `UPDATE 3`."""
         sql, values = _prepared(statement, args)
         return await self.connection.execute(sql, *values)
 
@@ -106,13 +106,13 @@ class UnitOfWork(Queries):
         self.published = False
         """Whether outbox rows were written."""
         self.refused: dict[str, RefusalReason] = {}
-        """Events of the batch that cannot be, by id, and why."""
+        """The refused events of the batch: id → why."""
 
     def publish(self, event: Event, *, sequence: int, cause: Cause | None = None) -> None:
         """Publishes `event` with this transaction. `sequence` is the entity's own count, rising by one.
 
         The entity's row must be locked or version-checked before, so that events of one key keep their order.
-        Raises ValueError for a payload that no broker would take.
+        Raises ValueError for a payload that is too large for the broker.
         """
         record = encode(event, sequence=sequence, cause=cause or self.cause, base_url=self._base_url)
         if len(record.value) > MAX_RECORD:
@@ -124,18 +124,19 @@ class UnitOfWork(Queries):
         self._records.append(record)
 
     def refuse(self, event_id: str, reason: RefusalReason) -> None:
-        """Refuses an event of the batch in hand: it becomes a dead letter with this transaction, the others go on.
+        """Refuses an event of the current batch: it becomes a dead letter with this transaction, and the others are
+        handled.
 
         The handler must have changed nothing because of it, and must not later.
         """
         self.refused.setdefault(event_id, reason)
 
     def set_deadline(self, kind: str, entity_id: str, due_at: datetime | None) -> None:
-        """Sets the one deadline of `kind` that the entity has, in product time; None takes it away."""
+        """Sets the entity's deadline of this `kind`, in product time. None deletes it."""
         self._deadlines[kind, entity_id] = due_at
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Calls `callback` once the transaction is committed; it must not block and not raise."""
+        """Calls `callback` once the transaction is committed. It must not block or raise."""
         self._after_commit.append(callback)
 
     async def flush(self) -> None:
@@ -183,8 +184,9 @@ class Database:
         self.on_deadline: list[Callable[[datetime], None]] = []
 
     async def open(self) -> None:
-        """Opens the pool. Raises OSError or asyncpg.PostgresError where the server cannot be reached, UnlimitedLogin for a
-        login that may do too much."""
+        """Opens the pool. Raises OSError or asyncpg.PostgresError if the server cannot be reached, and UnlimitedLogin
+        for a login with too many rights.
+        """
         if self._limited:
             await require_limited(self.url, self._limited)
         self._pool = await asyncpg.create_pool(
@@ -246,9 +248,11 @@ async def _prepare_connection(connection: Connection) -> None:
 
 
 async def _leave_as_it_is(connection: Connection) -> None:
-    """Nothing here changes a session outside its transaction, so a connection needs no round trip to be reset."""
+    """Skips the reset of connections, which would be a round trip, because nothing here changes a session outside its
+    transaction.
+    """
 
 
 def column(rows: Iterable[Any], name: str) -> list[Any]:
-    """The values of one attribute, in order: what `unnest` takes."""
+    """The values of one attribute, in order, for `unnest`."""
     return [getattr(row, name) for row in rows]

@@ -1,4 +1,4 @@
-"""What each login may do in a service's database: stated table by table, put in force at the end of every migration.
+"""What each login may do in a service's database. It is listed by table, and applied at the end of every migration.
 
 A service has a login for each job, so that a stolen one can do only that job:
 
@@ -27,13 +27,13 @@ class Allowed(NamedTuple):
     pruner: str = ""
     auditor: str = ""
     development: str = ""
-    """What the runtime login may besides where MAKEGOOD_ENVIRONMENT is `development`."""
+    """What the runtime login may do in addition if MAKEGOOD_ENVIRONMENT is `development`."""
 
 
 Grants = Mapping[str, Allowed]
 
 _OF_AN_ACCESS: Final = "caller, role, operation, person_id, entity, outcome, reason, remark_digest, times, request_id"
-"""When it was and its number are the database's to say."""
+"""The columns that a service inserts. The database sets the time and the number."""
 
 CHASSIS: Final[Grants] = {
     "alembic_version": Allowed(),
@@ -55,7 +55,8 @@ CHASSIS: Final[Grants] = {
         "SELECT, INSERT (person_id, jti, revoked_at), UPDATE (revoked_at, kept_at)",
         pruner="SELECT (ctid, kept_at), DELETE",
     ),
-    # Rows of the access log and the links of their chain are added; the pruner forgets the oldest, and says so in a row.
+    # Rows of the access log and the links of their chain are only added. The pruner deletes the oldest, and records
+    # that in a row.
     "access_rows": Allowed(
         f"SELECT, INSERT ({_OF_AN_ACCESS})",
         pruner=f"SELECT (id, at), INSERT ({_OF_AN_ACCESS}), DELETE",
@@ -75,19 +76,19 @@ CHASSIS: Final[Grants] = {
         auditor="SELECT",
     ),
 }
-"""The tables that stand in every service's database: those of `messaging.tables`, `access.tables` and `revocation`."""
+"""The tables of every service's database: those of `messaging.tables`, `access.tables` and `revocation`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Logins:
-    """The roles that work with a database beside its owner."""
+    """The roles that use a database besides its owner."""
 
     runtime: str
     pruner: str
 
     @classmethod
     def of(cls, runtime_url: str, pruner_url: str) -> Logins:
-        """Those that the addresses name. Raises ValueError for an address without a login."""
+        """The roles in the addresses. Raises ValueError for an address without a login."""
         return cls(login_of(runtime_url), login_of(pruner_url))
 
     @property
@@ -135,7 +136,7 @@ SELECT current_user::text AS owner, current_database()::text AS database,
 
 
 async def require_ownership(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Raises NotTheOwner, with what to do, if the tables that are there already belong to somebody else."""
+    """Raises NotTheOwner, with advice, if existing tables belong to another login."""
     others = [str(row[0]) for row in await connection.fetch(_OTHER_OWNERS)]
     if others:
         here, owner = await connection.fetchrow("SELECT current_database(), current_user") or ("", "")
@@ -148,7 +149,7 @@ async def require_ownership(connection: asyncpg.Connection[asyncpg.Record]) -> N
 async def apply(
     connection: asyncpg.Connection[asyncpg.Record], grants: Grants, logins: Logins | None, *, development: bool
 ) -> None:
-    """Makes what is stated here the whole of what the logins may do. The connection is the owner's, in a transaction.
+    """Gives the logins exactly the rights that are listed here. The connection is the owner's, in a transaction.
 
     `logins`: None if the owner's login is the only one.
     """
@@ -169,7 +170,7 @@ async def apply(
 
 
 def _roles(logins: Logins, owner: str, *, has_auditor: bool) -> dict[str, str]:
-    """Job → role, for the jobs that have a role of their own: what the owner does besides needs no right."""
+    """Job → role, for the jobs that have their own role. The owner needs no rights."""
     roles = {"runtime": logins.runtime}
     if logins.pruner != logins.runtime:
         roles["pruner"] = logins.pruner

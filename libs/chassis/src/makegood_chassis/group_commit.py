@@ -19,12 +19,13 @@ R = TypeVar("R")
 
 
 class GroupCommit(Generic[C, R]):
-    """`apply(commands, unit)` answers one result a command, in order; a result that is an exception is raised to its caller
-    alone. If `apply` itself raises, each command is tried again by itself, so that one cannot spoil the others.
+    """`apply(commands, unit)` returns one result per command, in order. A result that is an exception is raised only to
+    its caller. If `apply` itself raises, each command is tried again by itself, so that one cannot spoil the others.
 
-    Where the database is away, all callers of the batch get that error at once: whether the commit came through is then
-    unknown, and only the caller's idempotency key can tell. `most` commands make a batch, `at_once` batches run together. Before each
-    `linger` is awaited: a caller that knows that more commands are about to come lets them come along.
+    If the database cannot be reached, all callers of the batch get that error at once. Then it is unknown whether the
+    commit succeeded, and only the caller's idempotency key can tell. `most` commands make a batch, `at_once` batches
+    run together. `linger` is awaited before each batch, so that a caller that expects more commands can let them join
+    it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Whether a process is started, ready and alive, with the reasons: what /startupz, /readyz and /livez tell."""
+"""Whether a process is started, ready and alive, with the reasons, for /startupz, /readyz and /livez."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Health:
         self.draining = False
 
     def expect(self, *names: str) -> None:
-        """Names conditions that are not fine until somebody says so."""
+        """Adds conditions that are unhealthy until `set_healthy`."""
         for name in names:
             self._problems.setdefault(name, "starting")
 
@@ -24,7 +24,7 @@ class Health:
         self._problems[name] = reason
 
     def drain(self) -> None:
-        """From now on not ready: the process stops."""
+        """Makes the process not ready, because it is stopping."""
         self.draining = True
 
     @property
@@ -32,7 +32,7 @@ class Health:
         return self.started and not self.draining and not self.problems()
 
     def problems(self) -> dict[str, str]:
-        """What is in the way, by condition; empty when ready."""
+        """The unhealthy conditions with their reasons. Empty if the process is ready."""
         problems = {name: reason for name, reason in self._problems.items() if reason is not None}
         if self.draining:
             problems["process"] = "stopping"

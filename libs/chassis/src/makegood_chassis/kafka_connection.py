@@ -1,4 +1,4 @@
-"""How Kafka is reached: brokers, transport and login. The one place that makes the arguments of aiokafka's clients."""
+"""How to connect to Kafka: brokers, transport and login. Only this module makes the arguments of aiokafka's clients."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ class KafkaConnection:
         return self.protocol.startswith("SASL_")
 
     def arguments(self) -> dict[str, Any]:
-        """What a client of aiokafka takes. Files are read each time, so that renewed certificates count.
-
-        Raises OSError (ssl.SSLError is one) where the files cannot be used.
+        """The arguments for a client of aiokafka. Files are read each time, so that renewed certificates are used.
+        Raises OSError (such as ssl.SSLError) if the files cannot be used.
         """
         arguments: dict[str, Any] = {"bootstrap_servers": self.servers, "security_protocol": self.protocol}
         if self.encrypted:
@@ -52,7 +51,7 @@ class KafkaConnection:
         return arguments
 
     def context(self) -> ssl.SSLContext:
-        """Trusts `ca_file`, or what the system trusts; shows the client's certificate if there is one."""
+        """Trusts `ca_file`, or what the system trusts. Presents the client's certificate if there is one."""
         context = ssl.create_default_context(cafile=self.ca_file or None)
         if self.certificate_file:
             # Without a password OpenSSL would ask for one at the terminal.
@@ -61,9 +60,9 @@ class KafkaConnection:
 
 
 Brokers: TypeAlias = str | KafkaConnection
-"""Brokers that are named alone are reached without protection."""
+"""Brokers that are given without further settings are reached without encryption."""
 
 
 def kafka_arguments(brokers: Brokers) -> dict[str, Any]:
-    """What a client of aiokafka takes: brokers, transport and login. Raises OSError where files cannot be used."""
+    """The arguments for a client of aiokafka: brokers, transport and login. Raises OSError if files cannot be used."""
     return (KafkaConnection(brokers) if isinstance(brokers, str) else brokers).arguments()

@@ -76,7 +76,7 @@ class KafkaSettings(CheckedSettings):
 
 
 def _incomplete(kafka: KafkaConnection) -> Iterator[Fault]:
-    """What does not fit together, in whatever environment."""
+    """Settings that contradict each other, in any environment."""
     login = {"KAFKA_SASL_USERNAME": kafka.username, "KAFKA_SASL_PASSWORD": kafka.password}
     files = {
         "KAFKA_SSL_CAFILE": kafka.ca_file,
@@ -104,7 +104,7 @@ def _incomplete(kafka: KafkaConnection) -> Iterator[Fault]:
 
 
 def _unusable(kafka: KafkaConnection, files: dict[str, str]) -> Iterator[Fault]:
-    """Files that cannot be read, or hold something else."""
+    """Files that cannot be read, or contain something else."""
     whys = {name: production.unreadable(path) for name, path in files.items() if path}
     if kafka.ca_file:
         whys["KAFKA_SSL_CAFILE"] = production.not_certificates(kafka.ca_file)
@@ -119,9 +119,9 @@ def _unusable(kafka: KafkaConnection, files: dict[str, str]) -> Iterator[Fault]:
 
 
 def _unsafe(kafka: KafkaConnection, on_loopback: bool) -> Iterator[Fault]:
-    """What must not be in production."""
+    """What is not allowed in production."""
     if kafka.protocol == "SASL_PLAINTEXT":
-        # Even on the loopback: brokers tell clients other addresses to go on with.
+        # Even on the loopback, because brokers tell clients other addresses to continue with.
         yield Fault("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT sends the login unencrypted; use SASL_SSL")
     elif kafka.protocol == "PLAINTEXT" and not on_loopback:
         yield Fault(

@@ -22,7 +22,7 @@ MAXIMUM_AGE: Final = 300.0
 REFRESH: Final = 30.0
 """Seconds between two fetches by the timer."""
 MINIMUM_INTERVAL: Final = 1.0
-"""Seconds between two fetches at least, however many unknown keys are named."""
+"""Minimum seconds between two fetches, however many tokens name unknown keys."""
 FETCH_TIMEOUT: Final = 3.0
 MAXIMUM_JWKS: Final = 1 << 20
 
@@ -34,11 +34,13 @@ class UnknownKey(Exception):
 
 
 class TokenKeysUnavailable(Exception):
-    """The keys that could tell whether the token is valid cannot be fetched."""
+    """The keys that are needed to check the token cannot be fetched."""
 
 
 def read_keys(document: bytes) -> dict[str, jwt.PyJWK]:
-    """The keys of a JWKS that can verify access tokens, by `kid`. Raises ValueError where it is none or holds none."""
+    """The keys of a JWKS that can verify access tokens, by `kid`. Raises ValueError if it is not a JWKS or has no such
+    key.
+    """
     try:
         entries = msgspec.json.decode(document)["keys"]
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
@@ -97,15 +99,19 @@ class Keys:
 
     @property
     def fresh(self) -> bool:
-        """Whether the keys were confirmed lately."""
+        """Whether the keys were confirmed recently."""
         return self._clock() - self._fetched <= self._maximum_age
 
     def known(self, kid: str) -> jwt.PyJWK | None:
-        """The key, if it is known and was confirmed lately. An unchanged key stays the same object from fetch to fetch."""
+        """The key, if it is known and was confirmed recently. An unchanged key stays the same object from fetch to
+        fetch.
+        """
         return self._keys.get(kid) if self.fresh else None
 
     async def find(self, kid: str) -> jwt.PyJWK:
-        """The key, fetched if need be. Raises UnknownKey where it is not published, TokenKeysUnavailable where nobody can tell."""
+        """The key, fetched if necessary. Raises UnknownKey if it is not published, and TokenKeysUnavailable if the keys
+        cannot be fetched.
+        """
         asked = self._clock()
         while (key := self.known(kid)) is None:
             if self._fetched >= asked:
@@ -135,7 +141,7 @@ class Keys:
             await asyncio.sleep(pause)
         self._attempted = begun = self._clock()
         try:
-            # An issuer that answers byte by byte counts as one that does not answer.
+            # An issuer that answers byte by byte counts as not answering.
             async with asyncio.timeout(2 * FETCH_TIMEOUT):
                 keys = read_keys(await asyncio.to_thread(fetch_document, self._url, self._ca_file))
         except (OSError, ValueError, HTTPException) as error:

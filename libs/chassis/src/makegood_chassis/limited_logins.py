@@ -1,4 +1,4 @@
-"""Whether a login could bypass its grants: a superuser or an owner can take every right that they withhold."""
+"""Whether a login could bypass its grants. A superuser or an owner can give itself every right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-# The login itself, not the role that it has set: a role can always be reset.
+# The login itself, not the role that it has set, because a role can always be reset.
 _POWER: Final = """
 SELECT session_user::text AS login, CASE
     WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) THEN 'is a superuser'
@@ -19,7 +19,7 @@ FROM pg_database AS d WHERE d.datname = current_database()
 
 
 class UnlimitedLogin(Exception):
-    """A login that may do more than a running service's may; the message names the variable and says what to do."""
+    """A login with more rights than a running service may have. The message names the variable and says what to do."""
 
 
 async def require_limited(url: str, variable: str) -> None:

@@ -28,10 +28,9 @@ ROLES: Final = ("serve", "work", "all", "migrate")
 
 
 def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str] | None = None) -> None:
-    """`python -m makegood_<name> serve|work|migrate|all`: reads settings, runs the role until SIGTERM, drains, exits 0.
-
-    Settings that cannot work end the process with exit code 2 and a message that names variable and advice. So do, in
-    production, logins that could bypass the grants of the database.
+    """`python -m makegood_<name> serve|work|migrate|all`: reads settings, runs the role until SIGTERM, drains, and
+    exits with 0. Invalid settings end the process with exit code 2 and a message with the variable and advice. In
+    production, so do logins that could bypass the database's grants.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if len(words) != 1 or words[0] not in ROLES:
@@ -47,7 +46,7 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
     except UnlimitedLogin as error:
         _refuse(str(error))
     except Exception:
-        # As Python would write it, without secrets: errors of libraries quote addresses.
+        # As Python would write it, but without secrets, because errors of libraries quote addresses.
         sys.stderr.write(values.without_secrets(traceback.format_exc()))
         sys.exit(1)
 

@@ -1,6 +1,5 @@
-"""Role `migrate`: brings the service's database to the newest revision, and the rights of its logins to what is stated.
-
-Several at once wait for each other.
+"""Role `migrate`: brings the service's database to the newest revision, and gives its logins the listed rights. Several
+processes wait for each other.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ _log = structlog.get_logger(__name__)
 
 
 async def migrate(url: str, folder: Path, grants: Grants, logins: Logins | None, *, development: bool) -> None:
-    """Runs Alembic's `upgrade head` and puts the grants in force, in one transaction. Waits up to a minute for the database.
+    """Runs Alembic's `upgrade head` and applies the grants, in one transaction. Waits up to a minute for the database.
 
-    `url` is the owner's; `logins` is None if there are no others. Raises what the last try raised where it cannot be reached, NotTheOwner where the tables belong to
-    another login.
+    `url` is the owner's; `logins` is None if there are no others. Raises the last error if it cannot be reached, and
+    NotTheOwner if the tables belong to another login.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + _PATIENCE
@@ -64,7 +63,9 @@ async def migrate(url: str, folder: Path, grants: Grants, logins: Logins | None,
 
 
 def engine_for(url: str) -> AsyncEngine:
-    """An engine of SQLAlchemy for the migrations. asyncpg reads the address itself, for it knows `sslmode` and the like."""
+    """An engine of SQLAlchemy for the migrations. asyncpg parses the address itself, because it knows `sslmode` and
+    similar parameters.
+    """
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: asyncpg.connect(url, server_settings=_SESSION),

@@ -13,12 +13,12 @@ _SPACE = "\u00a0"
 
 
 def money_text(amount_minor: int, currency: str, locale: str = "en") -> str:
-    """`$25.00`, `¥5,000`, `RSD 2,500.00`: as people of the locale write it, with all digits that ISO 4217 gives the currency.
-
-    Raises ValueError for a currency in which nothing can be owed.
+    """`$25.00`, `¥5,000`, `RSD 2,500.00`: as people of the locale write it, with all digits that ISO 4217 gives the
+    currency. Raises ValueError for a currency in which nothing can be charged.
     """
     language = Locale.parse(locale.replace("-", "_"))
-    # Babel knows only CLDR's digits, and not CLDR's space between letters and digits, so the pattern is given both.
+    # Babel uses CLDR's digits, and does not know CLDR's space between letters and digits, so both are put into the
+    # pattern.
     pattern = copy.copy(language.currency_formats["standard"])
     pattern.frac_prec = (minor_digits(currency),) * 2
     symbol = get_currency_symbol(currency, language)

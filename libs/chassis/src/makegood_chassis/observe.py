@@ -1,6 +1,5 @@
-"""Logs as JSON, metrics, and traces that cross Kafka. Nothing here ever holds what a person wrote or is called.
-
-Errors are logged by class and place, without their text: a database or a parser quotes values in it.
+"""Logs as JSON, metrics, and traces that cross Kafka. None of them ever contains what a person wrote, or a name. Errors
+are logged by class and place, without their text, because databases and parsers quote values in it.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def _errors_without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> Mu
 
 
 class _Lines:
-    """Text written where it can be: a full disk under the log loses lines, never the work that wrote them."""
+    """Writes text if possible. A full disk loses lines of the log, but never stops the work that wrote them."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -61,7 +60,7 @@ class _Lines:
 
 
 def configure_logs(service: str, level: str = "INFO", *, process: str = "") -> None:
-    """Sends structlog's and the standard library's records to stdout, one JSON object a line."""
+    """Writes structlog's and the standard library's records to stdout, one JSON object per line."""
     lines = _Lines(sys.stdout)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -111,7 +110,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def configure_traces(service: str, endpoint: str) -> None:
-    """Spans go to the OpenTelemetry collector at `endpoint`; without one no span is ever made."""
+    """Sends spans to the OpenTelemetry collector at `endpoint`. Without one, no spans are made."""
     global _tracer
     if not endpoint:
         return
@@ -133,7 +132,9 @@ def _carrier(span: trace.Span) -> str | None:
 
 
 class Receiving:
-    """A consumer span for each event of a batch; the events' `traceparent` becomes that span, so effects are its children."""
+    """A consumer span for each event of a batch. It becomes the event's `traceparent`, so that effects are its
+    children.
+    """
 
     def __init__(self, received: Sequence[Received[Any]], service: str) -> None:
         self.received = received
@@ -167,5 +168,5 @@ class Receiving:
 
 
 def receive(received: Sequence[Received[Any]], service: str) -> Receiving:
-    """Spans around the handling of a batch; costs nothing where no traces leave."""
+    """Spans around the handling of a batch. It costs nothing if there are no traces."""
     return Receiving(received, service)

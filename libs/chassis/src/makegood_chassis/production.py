@@ -1,6 +1,6 @@
-"""What production demands of addresses and secrets.
+"""What production requires of addresses and secrets.
 
-An unencrypted connection is accepted only on the loopback interface, where a proxy beside the process may encrypt it.
+An unencrypted connection is accepted only on the loopback interface, where a proxy on the same machine may encrypt it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KNOWN: Final = (
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: an address of the loopback, `localhost`, or the path of a socket."""
+    """Whether a host is this machine: a loopback address, `localhost`, or the path of a socket."""
     if host == "localhost" or host.startswith("/"):
         return True
     try:
@@ -37,7 +37,7 @@ def is_loopback(host: str) -> bool:
 
 
 def weakness(secret: str, *names: str) -> str:
-    """Why a secret is easy to guess, as advice; empty if it is not. `names`: the login, the database and so on."""
+    """Why a secret is easy to guess, as advice. Empty if it is not. `names`: the login, the database and so on."""
     if len(secret) < SHORTEST_SECRET:
         return f"the secret is shorter than {SHORTEST_SECRET} characters; generate one: openssl rand -base64 24 | tr '+/' '-_'"
     left = secret.casefold()
@@ -49,7 +49,7 @@ def weakness(secret: str, *names: str) -> str:
 
 
 def unreadable(path: str) -> str:
-    """Why a file cannot be read, as advice; empty if it can."""
+    """Why a file cannot be read, as advice. Empty if it can."""
     try:
         with Path(path).open("rb") as file:
             file.read(1)
@@ -59,7 +59,7 @@ def unreadable(path: str) -> str:
 
 
 def not_certificates(path: str) -> str:
-    """Why a file does not hold certificates in PEM form, as advice; empty if it does."""
+    """Why a file does not contain certificates in PEM form, as advice. Empty if it does."""
     if why := unreadable(path):
         return why
     try:
@@ -70,7 +70,7 @@ def not_certificates(path: str) -> str:
 
 
 def servers(list_of_them: str) -> list[str] | None:
-    """The hosts of `host:port[,host:port]`; None where it cannot be read."""
+    """The hosts of `host:port[,host:port]`. None if it cannot be parsed."""
     hosts = []
     for server in filter(None, list_of_them.split(",")):
         parts = split(f"kafka://{server.strip()}")
@@ -81,7 +81,7 @@ def servers(list_of_them: str) -> list[str] | None:
 
 
 def split(url: str) -> SplitResult | None:
-    """The parts of an address; None where it is none. Python's own errors would quote it."""
+    """The parts of an address. None if it is invalid. Python's own errors would quote it."""
     try:
         parts = urlsplit(url)
         _ = parts.port, parts.hostname
@@ -91,7 +91,7 @@ def split(url: str) -> SplitResult | None:
 
 
 def host(url: str) -> str:
-    """The host of an address, empty if it has none."""
+    """The host of an address. Empty if it has none."""
     parts = split(url)
     return (parts.hostname or "") if parts else ""
 
@@ -99,9 +99,8 @@ def host(url: str) -> str:
 def web_address(
     variable: str, url: str, *, production: bool, loopback: bool = False, only: str = ""
 ) -> Iterator[Fault]:
-    """Faults of an http(s) address that is not a secret. An empty one has none.
-
-    `loopback`: http is accepted there even in production. `only`: the one host that production accepts.
+    """The faults of an http(s) address that is not a secret. An empty one has none. `loopback`: http is accepted there
+    even in production. `only`: the one host that production accepts.
     """
     if not url:
         return
@@ -120,13 +119,13 @@ def web_address(
 
 
 def database_hosts(url: str) -> list[str] | None:
-    """The hosts of PostgreSQL's address, which may be several with commas between them; None where it cannot be read."""
+    """The hosts of PostgreSQL's address, of which there may be several. None if it cannot be parsed."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return None
     if parts.netloc.count("@") > 1:
-        # Readers disagree about which of them ends the secret.
+        # Parsers disagree about which of them ends the secret.
         return None
     hosts = []
     for each in parts.netloc.rpartition("@")[2].split(","):
@@ -139,7 +138,7 @@ def database_hosts(url: str) -> list[str] | None:
 
 
 def login(url: str) -> str:
-    """Who logs in at PostgreSQL's address; empty if it does not say."""
+    """The login in PostgreSQL's address. Empty if there is none."""
     if not url or database_hosts(url) is None:
         return ""
     parts = urlsplit(url)
@@ -147,7 +146,7 @@ def login(url: str) -> str:
 
 
 def postgresql(variable: str, url: str) -> Iterator[Fault]:
-    """Faults of PostgreSQL's address in production; one that is empty or cannot be read has none here."""
+    """The faults of PostgreSQL's address in production. None for one that is empty or cannot be parsed."""
     hosts = database_hosts(url)
     if not url or hosts is None:
         return
@@ -174,7 +173,7 @@ _CHECKED: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
 
 
 def redis(variable: str, url: str) -> Iterator[Fault]:
-    """Faults of Redis' address in production; an empty one has none."""
+    """The faults of Redis' address in production. An empty one has none."""
     parts = split(url)
     if parts is None or not url:
         return

@@ -1,4 +1,4 @@
-"""Deletes rows that were kept long enough, in small steps: one way for all tables."""
+"""Deletes rows that were kept long enough, in small steps, in the same way for all tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(
 
 
 async def prune(database: Database, statement: str, kept: timedelta, *, at_once: int = AT_ONCE) -> int:
-    """Runs the statement (`$1`: how long rows are kept, `$2`: how many go at most) until it finds fewer. How many went."""
+    """Runs the statement (`$1`: how long rows are kept, `$2`: how many to delete at most) until it finds fewer. Returns
+    how many were deleted.
+    """
     gone = 0
     while True:
         async with database.reading() as queries:
@@ -41,7 +43,7 @@ async def prune(database: Database, statement: str, kept: timedelta, *, at_once:
 
 
 def keep_pruned(**retentions: tuple[str, timedelta]) -> Callable[[Service], Awaitable[None]]:
-    """A worker that prunes every ten minutes: what a row is called → its statement, and how long rows are kept."""
+    """A worker that prunes every ten minutes. Takes, by the name of the rows, a statement and how long rows are kept."""
 
     async def pruning(service: Service) -> None:
         await repeat(partial(prune_all, service.pruner, retentions), _EVERY, spread=True)

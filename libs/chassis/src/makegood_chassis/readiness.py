@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
 _WATCH: Final = 2.0
-"""Seconds between two questions to a server, and for its answer."""
+"""Seconds between two checks of a server, and for its answer."""
 
 
 async def watch_servers(service: Service, *, works: bool) -> None:
-    """Asks the database and, in a process that works, Kafka."""
+    """Checks the database and, in a process that works, Kafka."""
     health = service.health
     while True:
         await _look(health, "database", partial(_ask_database, service.database))

@@ -1,4 +1,4 @@
-"""Work that is done again and again beside requests and events."""
+"""Work that is repeated regularly, besides requests and events."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ async def repeat(
     spread: bool = False,
     wake: asyncio.Event | None = None,
 ) -> None:
-    """Does `job` every so many seconds until cancelled, and again at once while it answers that more is left.
-
-    A server that is away is waited for; any other error is raised. `soon`: begins at once. `spread`: pauses vary by half, so
-    that processes do not all do it together. `wake` ends a pause.
+    """Runs `job` at this interval until cancelled, and again at once while it returns that more is left. Waits for
+    servers that cannot be reached, and raises any other error. `soon`: starts at once. `spread`: pauses vary by half,
+    so that processes do not all run it at the same time. `wake` ends a pause.
     """
     wake = wake or asyncio.Event()
     failing, first = False, True

@@ -1,8 +1,8 @@
-"""Tokens that are refused before their end: an operator ends a person's sessions, in every service within seconds (SEC-2).
-
-Notifications takes the order and tells it as `TokensRevoked`. Each service keeps it in `revoked_tokens` of its own database, and
-each process that serves keeps what counts in memory: loaded before its first request, then looked up every two seconds,
-so that no request asks the database. A revocation counts for the longest lifetime of a token; what it could refuse is over by then.
+"""Tokens that are refused before they expire, because ops revoked them in every service within seconds (SEC-2).
+Notifications takes the request and publishes `TokensRevoked`. Each service stores it in `revoked_tokens` of its own
+database. Each serving process keeps the valid ones in memory: it loads them before its first request, then every two
+seconds, so that no request asks the database. A revocation is valid for the longest lifetime of a token, because every
+token it could refuse has expired by then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CREATE INDEX revoked_tokens_by_age ON revoked_tokens (kept_at);
 COMMENT ON TABLE revoked_tokens IS 'Tokens that are refused before their end; an empty jti: all that were issued before. '
     'Kept for a day, longer than any token lives.';
 """
-"""What a service's migration executes."""
+"""The table, for a service's migration."""
 
 _KEEP = """
 INSERT INTO revoked_tokens (person_id, jti, revoked_at)
@@ -47,17 +47,21 @@ FROM revoked_tokens WHERE kept_at > to_timestamp($1) AND revoked_at > to_timesta
 PRUNE: Final = older("revoked_tokens", "kept_at")
 KEPT: Final = timedelta(days=1)
 LIMIT: Final = 100_000
-"""Revocations in memory. Beyond it the oldest are widened to everybody: all must sign in again, and none is forgotten."""
+"""The number of revocations in memory. If there are more, the oldest are extended to everybody: all must sign in again,
+and none is forgotten.
+"""
 _LOOK_BACK: Final = 300.0
-"""Seconds that a transaction may take to commit after it took the time of its row: each look reads so far back."""
+"""Seconds that a transaction may take to commit after it set the time of its row. Each check reads that far back."""
 _MARGIN: Final = 60.0
-"""Seconds that a revocation counts beyond the longest lifetime; clocks differ."""
+"""Seconds that a revocation is valid beyond the longest lifetime, because clocks differ."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Revocations:
-    """What this process refuses. `longest`: how long a token lives at most, seconds; `now`: seconds of real time since 1970."""
+    """The revocations that this process applies. `longest`: the maximum lifetime of a token in seconds. `now`: seconds
+    of real time since 1970.
+    """
 
     def __init__(self, longest: float, *, limit: int = LIMIT, now: Callable[[], float] = time.time) -> None:
         self._kept_for = longest + _MARGIN
@@ -69,7 +73,7 @@ class Revocations:
         self.loaded = False
 
     def refuses(self, subject: str, jti: str, issued_at: float | None) -> bool:
-        """Whether the token was revoked. One that does not say when it was issued counts as issued before."""
+        """Whether the token was revoked. One without an issue time counts as issued before."""
         if not self._revoked:
             return False
         if (subject, jti) in self._revoked:
@@ -78,7 +82,7 @@ class Revocations:
         return ended > (-float("inf") if issued_at is None else issued_at)
 
     def add(self, person_id: str, jti: str, revoked_at: float) -> None:
-        """`jti`: that token alone; empty: all that were issued before `revoked_at`."""
+        """Adds a revocation. `jti`: only that token. Empty: all that were issued before `revoked_at`."""
         pair = (person_id, jti)
         self._revoked[pair] = max(revoked_at, self._revoked.pop(pair, revoked_at))
         if len(self._revoked) > self._limit:
@@ -87,7 +91,7 @@ class Revocations:
             _log.error("too many revocations to remember: everyone must sign in again")
 
     async def load(self, database: Database) -> None:
-        """Learns what is new since the last look; the first look learns all that still counts."""
+        """Loads what is new since the last call. The first call loads everything that is still valid."""
         oldest = self._now() - self._kept_for
         async with database.reading() as queries:
             rows = await queries.fetch(_NEWS, max(self._seen - _LOOK_BACK, 0.0), oldest)
@@ -100,12 +104,12 @@ class Revocations:
 
 
 async def keep(queries: Queries, revoked: Sequence[tuple[str, str, datetime]]) -> None:
-    """Keeps (person, jti or "" for all, moment of real time) where the serving processes look."""
+    """Stores (person, jti or "" for all, moment of real time) for the serving processes."""
     await queries.execute(_KEEP, *(list(column) for column in zip(*revoked, strict=True)))
 
 
 async def on_tokens_revoked(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-    """TokensRevoked, in a service's routing table. One that is too old to refuse anything is not kept."""
+    """Stores revocations, except those that are too old to refuse anything."""
     since = datetime.now(UTC) - KEPT
     events: list[TokensRevoked] = [received.event for received in batch]
     news = [(event.person_id, event.jti or "", event.revoked_at) for event in events if event.revoked_at > since]

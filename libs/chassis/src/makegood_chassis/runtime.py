@@ -63,7 +63,7 @@ class _Server(uvicorn.Server):
 
 
 class Runtime:
-    """`run()` ends after SIGTERM or SIGINT, within the settings' `stop_timeout`. It raises UnlimitedLogin."""
+    """`run()` ends after SIGTERM or SIGINT, within the setting `stop_timeout`. It raises UnlimitedLogin."""
 
     def __init__(self, service: Service, role: str) -> None:
         self._service = service
@@ -125,7 +125,7 @@ class Runtime:
         probing.cancel()
 
     def _make_server(self) -> _Server | None:
-        """The server of requests; None in a process that serves none."""
+        """The server of requests. None in a process that serves none."""
         if not (self._serves and self._service.app):
             return None
         app = self._service.app(self._service)
@@ -330,7 +330,9 @@ class Runtime:
         await self._maintenance.run()
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
-        """Requests first, as they may need the consumer; then events and deadlines; the relay last, with what they published."""
+        """Stops requests first, because they may need the consumer, then events and deadlines, and last the relay, with
+        what they published.
+        """
         if self._server is not None:
             await asyncio.sleep(_LEAVE_TRAFFIC)
             self._server.should_exit = True

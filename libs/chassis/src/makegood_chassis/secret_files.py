@@ -1,4 +1,4 @@
-"""Secrets out of files: a setting that is a secret can come from the file that `<VARIABLE>_FILE` names."""
+"""Secrets from files: a secret setting can come from the file in `<VARIABLE>_FILE`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST: Final = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class UnreadableSecret:
-    """Stands in a secret's place where its file cannot be used; `reason` is advice."""
+    """Replaces a secret whose file cannot be used. `reason` is advice."""
 
     reason: str
 
@@ -34,7 +34,7 @@ def variable(name: str, info: FieldInfo) -> str:
 
 
 def from_file(name: str, environment: Mapping[str, str] | None = None) -> str | UnreadableSecret | None:
-    """The secret in the file that `<name>_FILE` names, without the newline at its end; None where no file is named."""
+    """The secret in the file that `<name>_FILE` names, without the newline at its end. None if no file is named."""
     given = os.environ if environment is None else environment
     path = given.get(name + SUFFIX, "")
     if not path:
@@ -47,7 +47,7 @@ def from_file(name: str, environment: Mapping[str, str] | None = None) -> str | 
         value = content.decode().rstrip("\r\n")
     except OSError as error:
         return UnreadableSecret(
-            f"{name}{SUFFIX} names a file that cannot be read ({error.strerror}); check path and rights"
+            f"{name}{SUFFIX} names a file that cannot be read ({error.strerror}); check its path and permissions"
         )
     except UnicodeDecodeError:
         return UnreadableSecret(

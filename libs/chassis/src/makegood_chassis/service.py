@@ -41,22 +41,22 @@ class Service(Generic[D]):
     migrations: Path
     """Folder of the Alembic scripts."""
     dependencies: D
-    """What its handlers and routers share (a dataclass of its own; None if it has none)."""
+    """What its handlers and routers share: its own dataclass, or None."""
     grants: Grants = field(default_factory=lambda: CHASSIS)
     """What each login may do with each table. Applied after each migration."""
     is_relevant: IsRelevant = lambda _: True
-    """Which of the events that it handles concern it."""
+    """Which of the events that it handles are relevant to it."""
     app: Callable[[Service[D]], FastAPI] | None = None
     workers: Sequence[Callable[[Service[D]], Awaitable[None]]] = field(default_factory=tuple)
     """More endless tasks of the `work` role, such as sending queued messages. They are cancelled at stop."""
     access_retention: float | None = None
-    """Seconds that its access log is kept (SEC-5); None for a service that holds nothing about people."""
+    """Seconds that its access log is kept (SEC-5). None for a service without data about people."""
     health: Health = field(default_factory=Health)
     """Whether the process is started and ready, and why not."""
     on_read: Report | None = None
     """Called twice a second with how far this process has read the topics."""
     linger_seconds: float = 0.0
-    """Seconds that its events wait, so that more go to the broker in one request; 0 if people wait for them."""
+    """Seconds that its events wait, so that more go to the broker in one request. 0 if people wait for them."""
     revocations: Revocations = field(init=False)
     """The tokens that this process refuses before they expire."""
     open_requests: set[RequestContext] = field(default_factory=set)
@@ -64,7 +64,7 @@ class Service(Generic[D]):
     refusals: Refusals = field(init=False)
     """Logs what was refused to whom."""
     pruner: Database = field(init=False)
-    """The same database with the login that may delete expired rows; `database` if there is none."""
+    """The same database with the login that may delete expired rows, or `database` if there is none."""
 
     @property
     def audited(self) -> bool:

@@ -31,15 +31,16 @@ PRUNER: Final = (
 )
 
 PROBES_ABOVE: Final = 1000
-"""How far above HTTP_PORT the port of probes is where nothing else is said: two processes whose ports differ never meet."""
+"""How far above HTTP_PORT the default port of probes is, so that processes with different ports never collide."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 ROLE: Final[ContextVar[str]] = ContextVar("role", default="")
-"""The role of the process while its settings are read; empty where no process starts."""
+"""The role of the process while its settings are read. Empty if no process is starting."""
 
 DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
-"""`iss` of the tokens that `makegood token` makes. Its key lies on the developer's disk, so production never takes it."""
+"""`iss` of the tokens that `makegood token` makes. Its key is on the developer's disk, so production never accepts it.
+"""
 
 
 class ServiceSettings(SigningSettings, KafkaSettings):
@@ -281,7 +282,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             yield from self._unsafe()
 
     def _unsafe(self) -> Iterator[Fault]:
-        """What must not be in production, beside what is said of each address."""
+        """What is not allowed in production, in addition to the faults of each address."""
         databases = self._databases()
         for name, url in databases.items():
             yield from production.postgresql(name, url)
@@ -315,7 +316,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             )
 
     def _owner_elsewhere(self, databases: dict[str, str]) -> Iterator[Fault]:
-        """The owner may change and drop what the service's own login must not, so it is where `migrate` runs and nowhere else."""
+        """The owner may change and drop tables, which the service's own login must not, so only `migrate` may have it."""
         name = self.variable_of("owner_database_url")
         owner, own = databases.get(name, ""), self.database_url.get_secret_value()
         role = ROLE.get()
@@ -329,7 +330,9 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             yield Fault(name, "must use a different login than the service's own")
 
     def _pruner_apart(self) -> Iterator[Fault]:
-        """Where one login does both, `migrate` lets the service's own delete rows of the access log and ids of handled events."""
+        """If there is no separate login, `migrate` lets the service's own delete rows of the access log and ids of
+        handled events.
+        """
         name = self.variable_of("pruner_database_url")
         pruner = self.pruner_database_url.get_secret_value()
         others = {
@@ -346,7 +349,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             )
 
     def limited(self, field: str) -> str:
-        """For the address of a database in this field: its variable where the login must not stand above the walls."""
+        """The variable of the database address in this field, if its login must be limited."""
         return "" if self.development else self.variable_of(field)
 
     def _databases(self) -> dict[str, str]:
@@ -365,13 +368,13 @@ class ServiceSettings(SigningSettings, KafkaSettings):
 
     @property
     def master_keys(self) -> MasterKeys:
-        """The keys that wrap the keys of people."""
+        """The keys that encrypt people's keys."""
         given = self.data_keys.get_secret_value()
         return MasterKeys.parse(given) if given else MasterKeys.development()
 
     @property
     def links_start(self) -> str:
-        """The client app's address, without a slash at its end."""
+        """The client app's address, without a slash at the end."""
         return (self.client_app_url or self.public_base_url).rstrip("/")
 
 

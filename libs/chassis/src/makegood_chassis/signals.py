@@ -1,6 +1,5 @@
 """Wake-ups of waiting requests and streams, in this process and, through Redis, in the others. They may be lost.
-
-Waiting requests also look for themselves now and then, so that without Redis everything still works, slower.
+Waiting requests also check by themselves from time to time, so that everything works without Redis, only slower.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _LONGEST_LOOK: Final = 2.0
 _OFTEN: Final = 0.5
 _MOST_KEYS: Final = 500
 _PATIENCE: Final = 0.5
-"""Seconds that somebody waits for what Redis knows."""
+"""Seconds to wait for an answer of Redis."""
 _log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, list[str]]).decode
@@ -51,11 +50,10 @@ class Waiter(Generic[T]):
     async def result(
         self, timeout: float, look: Callable[[], Awaitable[T | None]], *, every: float | None = None
     ) -> T | None:
-        """The value signalled in this process, or what `look()` finds after a signal from another one or `every` seconds
-        (by default seldom while other processes can be heard, often while they cannot).
-
-        None once `timeout` seconds are over, or the process stops. `look` answers None as long as the outcome is open; it
-        is asked less and less often.
+        """The value signalled in this process, or what `look()` returns after a signal from another process or after
+        `every` seconds (by default rarely while Redis is connected, and often while it is not). None after `timeout`
+        seconds, or if the process stops. `look` returns None as long as there is no outcome. It is called less and less
+        often.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
@@ -94,7 +92,7 @@ class Signals:
 
     def __init__(self, redis_url: str, service: str, *, ca_file: str = "") -> None:
         self._url = redis_url
-        # The server's name is checked in any case (redis-py's default).
+        # The server's name is always checked (redis-py's default).
         self._authorities: dict[str, Any] = (
             {"ssl_ca_certs": ca_file} if ca_file and redis_url.startswith("rediss://") else {}
         )
@@ -108,10 +106,10 @@ class Signals:
         self._redis: Redis | None = None
         self._ending = False
         self.connected = False
-        """Whether other processes hear from this one and it from them; for operators only."""
+        """Whether signals reach other processes and come from them. For operators only."""
 
     async def open(self) -> None:
-        """Subscribes; a Redis that is gone is not an error, now or later."""
+        """Subscribes. A Redis that cannot be reached is not an error, now or later."""
         if not self._url:
             return
         self._redis = Redis.from_url(
@@ -134,14 +132,16 @@ class Signals:
                 await redis.aclose()
 
     def end_waits(self) -> None:
-        """The process stops: who waits looks once more and gets what there is."""
+        """Ends all waits, because the process is stopping. Each checks once more and gets what there is."""
         self._ending = True
         for listeners in list(self._listeners.values()):
             for listener in list(listeners):
                 listener.wake(None)
 
     def send(self, values: Mapping[str, Any]) -> None:
-        """Wakes who waits for these keys: here with the value, in other processes without. Never blocks, never raises."""
+        """Wakes everything that waits for these keys, here with the value, in other processes without. Never blocks or
+        raises.
+        """
         elsewhere = [key for key, value in values.items() if not self._wake(key, value)]
         if self._url and elsewhere:
             if len(self._unsent) > _BUFFER * _MOST_KEYS:
@@ -151,7 +151,7 @@ class Signals:
             self._have_unsent.set()
 
     def _wake(self, key: str, value: Any) -> bool:
-        """Whether a request that waits here was woken: one waits in one process alone, streams may in several."""
+        """Wakes listeners. Returns whether one was a request, which waits in one process only, unlike streams."""
         found = False
         for listener in tuple(self._listeners.get(key, ())):
             listener.wake(value)
@@ -173,7 +173,7 @@ class Signals:
 
     @asynccontextmanager
     async def waiting(self, key: str) -> AsyncIterator[Waiter[Any]]:
-        """Registers before the change is made, so that no signal is missed between change and wait."""
+        """Registers a waiter before the change is made, so that no signal between change and wait is missed."""
         waiter: Waiter[Any] = Waiter(lambda: self._ending, _LONGEST_LOOK if self.connected else _OFTEN)
         self._add(key, waiter)
         try:
@@ -182,10 +182,8 @@ class Signals:
             self._remove(key, waiter)
 
     async def listen(self, key: str) -> AsyncIterator[Any]:
-        """Endless stream of signals for one key (server-sent events); bounded buffer, oldest dropped.
-
-        A signal from another process comes as the key: look for yourself. None: some may have been lost. Ends when the process
-        stops.
+        """An endless stream of signals for one key (server-sent events). Its buffer is limited and drops the oldest. A
+        signal from another process is just the key. None: some may have been lost. Ends when the process stops.
         """
         stream = _Stream()
         self._add(key, stream)
@@ -199,8 +197,10 @@ class Signals:
             self._remove(key, stream)
 
     async def enlist(self, key: str, name: str, *, most: int, seconds: float) -> Sequence[str]:
-        """Adds a name to those that all processes know under a key, each for `seconds` at most. Takes out and answers those
-        beyond the newest `most`, the oldest first; none while Redis is away, for then each process knows its own alone."""
+        """Adds a name to those that all processes share under a key, each for at most `seconds`. Removes and returns
+        those beyond the newest `most`, oldest first. Returns none while Redis cannot be reached, because each process
+        then knows only its own.
+        """
         if self._redis is None or not self.connected:
             return ()
         listed, now = f"{self._channel}:{key}", time.time()
@@ -217,7 +217,7 @@ class Signals:
         return [found.decode() for found in surplus]
 
     def delist(self, key: str, name: str) -> None:
-        """Takes a name out again, some time soon."""
+        """Removes a name again, without waiting for it."""
         if self._redis is not None and self.connected:
             task = asyncio.create_task(self._delist(f"{self._channel}:{key}", name))
             self._leaving.add(task)
@@ -230,7 +230,7 @@ class Signals:
                 await redis.zrem(listed, name)
 
     async def _publish(self) -> None:
-        """One message at a time, with all keys that gathered meanwhile."""
+        """Publishes one message at a time, with all keys that were collected in the meantime."""
         assert self._redis is not None
         while True:
             await self._have_unsent.wait()
@@ -255,7 +255,7 @@ class Signals:
                 async with self._redis.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
                     self.connected, pause = True, 0.1
-                    # Signals that were missed meanwhile are found by looking.
+                    # Signals that were missed in the meantime are found by checking.
                     self._wake_all()
                     while True:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=10)

@@ -5,7 +5,7 @@
     _CLOSED = Statement(select(rooms.c.room_id).where(any_of(rooms.c.room_id), ~rooms.c.active))
     rows = await queries.fetch(_CLOSED(room_id=room_ids))
 
-A batch of rows is one statement too: `batch` is a table made of one array for each column, and `arrays` makes those arrays.
+A batch of rows is also one statement: `batch` is a table made of one array per column, and `arrays` makes those arrays.
 
     _NEW = batch("new", rooms.c)
     _SAVE = Statement(insert(rooms).from_select(_NEW.c.keys(), select(_NEW)).on_conflict_do_nothing())
@@ -45,7 +45,7 @@ _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-unt
 
 
 class BoundStatement(NamedTuple):
-    """SQL with `$1` parameters, and their values in order: what asyncpg takes."""
+    """SQL with `$1` parameters, and their values in order, as asyncpg takes them."""
 
     sql: str
     values: list[Any]
@@ -78,15 +78,15 @@ class Statement:
 
 
 def compile_statement(statement: ClauseElement) -> BoundStatement:
-    """A statement that is made for this one call, such as a list with optional filters.
+    """A statement that is made for one call, such as a list with optional filters.
 
-    Its text is compiled once for each shape and kept, as an Engine does; only the values are new.
+    Its text is compiled once per shape and cached, as an Engine does. Only the values are new.
     """
     compiled: Any
     compiled, values, given, _ = statement._compile_w_cache(  # the method that Engines call; there is no public one
         _DIALECT, compiled_cache=_COMPILED, column_keys=[]
     )
-    if compiled.post_compile_params:  # an `in_`: its text depends on how many values there are
+    if compiled.post_compile_params:  # an `in_`, whose text depends on the number of values
         return Statement(statement)()
     parameters = compiled.construct_params(given, extracted_parameters=values)
     return BoundStatement(str(compiled), [parameters[name] for name in compiled.positiontup or ()])
@@ -98,7 +98,7 @@ def any_of(of: ColumnElement[Any], name: str | None = None) -> ColumnElement[boo
 
 
 def one_of(of: ColumnElement[Any], constants: Iterable[str]) -> ColumnElement[bool]:
-    """Whether the column is one of these constants, which stand in the text, so that partial indexes match.
+    """Whether the column is one of these constants, which are part of the text, so that partial indexes match.
 
     In a `Statement` use this, not `in_` with values.
     """
@@ -106,14 +106,14 @@ def one_of(of: ColumnElement[Any], constants: Iterable[str]) -> ColumnElement[bo
 
 
 def as_text(of: ColumnElement[Any]) -> ColumnElement[str]:
-    """A uuid as text, under its own name: asyncpg would make it an object."""
+    """A uuid as text, under its own name, because asyncpg would make it an object."""
     return cast(of, Text).label(_name(of))
 
 
 def batch(name: str, columns: Iterable[ColumnElement[Any]], prefix: str = "") -> TableValuedAlias:
-    """A table of rows that come as parameters: one array for each column, named like the column.
+    """A table of rows passed as parameters: one array per column, named like the column.
 
-    `prefix` tells the parameters of two batches in one statement apart.
+    `prefix` distinguishes the parameters of two batches in one statement.
     """
     columns = tuple(columns)
     rows = func.unnest(*(bindparam(prefix + _name(each), type_=ARRAY(each.type)) for each in columns))

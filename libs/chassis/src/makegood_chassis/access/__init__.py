@@ -1,1 +1,3 @@
-"""The access log of a service (SEC-5): rows of who was shown, changed or was refused what of whom, chained and copied to a topic."""
+"""The access log of a service (SEC-5): who read, changed or was refused whose data. Its rows are chained and copied to
+a topic.
+"""

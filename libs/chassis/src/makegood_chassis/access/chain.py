@@ -1,4 +1,5 @@
-"""The chain over the rows of an access log: whoever changes, removes, inserts or reorders one breaks it at that place.
+"""The hash chain over the rows of an access log. Changing, removing, inserting or reordering a row breaks it at that
+place.
 
 hash(n) = SHA-256(hash(n - 1) ‖ row(n)), where row(n) is the row in one canonical form. Pure; `makegood audit` recomputes it.
 """
@@ -17,7 +18,8 @@ START: Final = bytes(32)
 """The hash before the first row."""
 
 PRUNE: Final = "access.prune"
-"""Operation of the row that tells which seals were forgotten after the retention; its entity is `seal:<last number>`."""
+"""The operation of the row that says which seals were pruned after the retention. Its entity is `seal:<last number>`.
+"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +35,7 @@ class Seal:
 
 
 def canonical(row: Mapping[str, Any]) -> bytes:
-    """The bytes of a row that its hashes are made of: a JSON array of its columns in the order of `tables.COLUMNS`."""
+    """The bytes of a row that are hashed: a JSON array of its columns in the order of `tables.COLUMNS`."""
     at: datetime = row["at"]
     digest: bytes | None = row["remark_digest"]
     return _encode(
@@ -55,12 +57,12 @@ def canonical(row: Mapping[str, Any]) -> bytes:
 
 
 def remark_digest(salt: bytes, remark: str) -> bytes:
-    """What the row keeps of a free text, so that the text can be proved while it is there and erased when it must go."""
+    """The digest of a free text in its row. It proves the text, and stays when the text is erased."""
     return sha256(salt + remark.encode()).digest()
 
 
 def seal(row: Mapping[str, Any], before: Seal | None) -> Seal:
-    """The link of a row behind `before`; None: the row is the first."""
+    """The link of a row after `before`. None: the row is the first."""
     content = canonical(row)
     return Seal(
         number=1 if before is None else before.number + 1,
@@ -71,10 +73,8 @@ def seal(row: Mapping[str, Any], before: Seal | None) -> Seal:
 
 
 class Checker:
-    """Follows a chain link by link, in the order of the numbers.
-
-    `pruned`: the last number whose row was forgotten after the retention; its seal, without a row, is what the chain hangs on
-    from then on.
+    """Checks a chain link by link, in the order of the numbers. `pruned`: the last number whose row was deleted after
+    the retention. The chain then starts at its seal, which has no row.
     """
 
     def __init__(self, pruned: int) -> None:
@@ -82,7 +82,7 @@ class Checker:
         self._before: Seal | None = None
 
     def take(self, link: Seal, row: Mapping[str, Any] | None) -> str | None:
-        """What is wrong with this link, in words that name its row; None if nothing is."""
+        """What is wrong with this link, naming its row. None if nothing is."""
         before, self._before = self._before, link
         if before is None and link.number == self._pruned:
             return None
@@ -102,7 +102,7 @@ class Checker:
 
 
 def breaks(seals: Iterable[Seal], rows: Mapping[int, Mapping[str, Any]], pruned: int) -> Iterator[str]:
-    """Every place where the chain does not hold, in the order of the chain; the first names the row that it is about."""
+    """Every break in the chain, in order. The first one names the row that it is about."""
     checker = Checker(pruned)
     for link in seals:
         if (found := checker.take(link, rows.get(link.row_id))) is not None:

@@ -1,4 +1,4 @@
-"""What an erasure takes away of the access log: the words. Who, what, when and the code of why are ids, and are kept."""
+"""What an erasure removes from the access log: the free texts. Everything else is ids and codes, and stays."""
 
 from __future__ import annotations
 
@@ -9,5 +9,7 @@ from makegood_chassis.database import Queries
 
 
 async def erase_remarks(queries: Queries, people: Sequence[str]) -> None:
-    """Takes away what callers said beside their reason for looking at these people's data. The chain holds without it."""
+    """Erases the free texts that callers gave with their reason for accessing these people's data. The chain stays
+    valid.
+    """
     await queries.execute(ERASE_REMARKS, list(people))

@@ -1,7 +1,8 @@
 """Deletes access rows after the retention, so that the rest of the chain can still be checked.
 
-Rows go from the chain's beginning alone. The seal of the last one stays as what the chain hangs on, and a row of its own
-says that it was done: sealed and told like any other, it tells the topic's readers which rows are rightly gone.
+Rows are deleted only from the start of the chain. The seal of the last one stays as the new start, and a separate row
+records the deletion. It is sealed and published like any other, so that readers of the topic know which rows were
+deleted legitimately.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`X-Access-Reason: <code>[; free text]`: why support or ops look (SEC-5)."""
+"""`X-Access-Reason: <code>[; free text]`: why support or ops access data (SEC-5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from makegood_chassis.http.problems import Problem
 HEADER: Final = "X-Access-Reason"
 CODES: Final[tuple[AccessReason, ...]] = get_args(AccessReason)
 MOST: Final = 200
-"""Characters of the free text."""
+"""The maximum length of the free text."""
 _NAME: Final = HEADER.lower().encode()
 
 PARAMETER: Final[dict[str, Any]] = {
@@ -28,19 +28,19 @@ PARAMETER: Final[dict[str, Any]] = {
         "examples": ["support_request; ticket 4711"],
     },
 }
-"""How the OpenAPI documents describe it."""
+"""The header in the OpenAPI documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatedReason:
-    """Why: one of the codes, and what else was said. The free text stays in the access log: no topic or log has it."""
+    """A reason: one of the codes, and a free text. The free text stays in the access log; no topic or other log has it."""
 
     code: AccessReason
     remark: str | None = None
 
 
 def read_reason(headers: Sequence[tuple[bytes, bytes]]) -> StatedReason:
-    """The reason that a request gives. Raises the 400 problem `access-reason-required` without one that fits."""
+    """The reason that a request gives. Raises the 400 problem `access-reason-required` if there is no valid one."""
     sent = [value for name, value in headers if name == _NAME]
     if not sent:
         raise Problem("access-reason-required")

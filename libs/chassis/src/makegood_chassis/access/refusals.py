@@ -1,9 +1,9 @@
-"""Logs refused accesses, at a rate at which one caller cannot fill the disk.
+"""Logs refused accesses, at a limited rate, so that one caller cannot fill the disk.
 
-A caller has `_BURST` rows at once, and two more a minute. Beyond that, repeats about the same people are counted, while new
-people still get a row, so that every person who was looked for is named. Each count is written within a minute, as the
-row's `times`. New people and counts have `PER_DAY` rows a day. What exceeds that is one count per caller, without a person.
-Counts live in the process; a kill loses them.
+A caller has `_BURST` rows at once, and two more a minute. Beyond that, repeats about the same people are counted, while
+new people still get a row, so that every person who was looked for is named. Each count is written within a minute, as
+the row's `times`. New people and counts have `PER_DAY` rows a day. Anything more is one count per caller, without a
+person. Counts are in the memory of the process and lost if it is killed.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ PER_DAY: Final = 3000.0
 _DAY: Final = 24 * 3600.0
 _AT_LATEST: Final = 60.0
 _CALLERS: Final = 10_000
-"""Callers that are remembered; the one who was refused longest ago is forgotten first."""
+"""The number of callers to remember. The one refused longest ago is forgotten first."""
 _PEOPLE: Final = 10_000
-"""Groups of people that are remembered of one caller; as the callers."""
+"""The number of groups of people to remember per caller, in the same way."""
 _PATIENCE: Final = 2.0
-"""Seconds that a refusal waits for its row; it is answered anyway."""
+"""Seconds that a refusal waits for its row to be written. It is answered anyway."""
 
 _log = structlog.get_logger(__name__)
 
 People = tuple[str | None, ...]
-"""Whom a refused request was about."""
+"""The people whom a refused request was about."""
 
 
 @dataclass(slots=True)
 class _Allowance:
-    """Rows that may be written: so many at once, and as many again in `seconds`."""
+    """The rows that may be written: a number at once, and as many again in `seconds`."""
 
     most: float
     seconds: float
@@ -59,13 +59,13 @@ class _Allowance:
 @dataclass(slots=True)
 class _Caller:
     detailed: _Allowance
-    """For rows whatever they are about."""
+    """For all rows."""
     named: _Allowance
     """For rows about new people, and for counts that name people."""
     people: OrderedDict[People, int] = field(default_factory=OrderedDict)
-    """Whom the caller was refused, and how often since it was last written."""
+    """The people to whose data the caller was refused access, and how often since that was last written."""
     others: int = 0
-    """Refusals that are counted without a name."""
+    """Refusals that are counted without a person."""
     last: Accesses | None = None
 
 
@@ -82,7 +82,9 @@ class Refusals:
         self._flushing: asyncio.Task[None] | None = None
 
     async def keep(self, accesses: Accesses) -> None:
-        """Writes the refusal, or counts it. Never raises: the caller gets the refusal even if it cannot be logged."""
+        """Writes the refusal, or counts it. Never raises, because the caller gets the refusal even if it cannot be
+        logged.
+        """
         now, caller = self._clock(), self._caller(accesses.caller)
         people: People = tuple(sorted({person for person, _ in accesses.notes if person is not None})) or (None,)
         counted = caller.people.pop(people, None)
@@ -131,7 +133,7 @@ class Refusals:
                 _log.error("refusals were not logged", error=type(error).__name__, refusals=sum(n for _, n in counts))
 
     def _counts(self, caller: _Caller) -> list[tuple[People, int]]:
-        """Takes what was counted."""
+        """Returns what was counted, and starts again."""
         now, counts = self._clock(), []
         for people, count in caller.people.items():
             if not count:

@@ -1,9 +1,10 @@
-"""What one request shows, changes or is refused of people's data: noted while it is handled, written before it is answered.
+"""What one request shows, changes or is refused of people's data: noted while it is handled, and written before it is
+answered.
 
-Nobody's route has to think of it: `Access.require` notes whose thing it was and under which role, `Mutation.unit` writes the
-note in the effect's transaction, and the outermost layer writes what is left before the answer goes out, also where a rule
-refused and the transaction was rolled back. A member's and a provider's look at what is their own is no note; a service
-that keeps those, too, records them itself (`AccessLog`).
+Routes do not have to do anything: `Access.require` notes whose data it was and under which role, `Mutation.unit` writes
+the note in the effect's transaction, and the outermost layer writes the rest before the answer is sent, even if a rule
+refused and the transaction was rolled back. Members and providers who access their own data are not noted. A service
+that logs those too records them itself (`AccessLog`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ FORBIDDEN: Final = 403
 _READS: Final = frozenset({"GET", "HEAD"})
 _PEOPLE: Final = ("person_id", "member_id", "provider_id")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-"""What an address may name as an id, to be kept of a look that was refused: anything else is only what somebody typed."""
+"""What counts as an id in an address when a refused access is logged. Anything else is just something that somebody
+typed.
+"""
 
 
 @dataclass(slots=True)
@@ -46,24 +49,26 @@ class Accesses:
     """Person and entity."""
     refused: bool = False
     repeated: bool = False
-    """The answer of an earlier request with the same key is shown once more."""
+    """Whether the answer of an earlier request with the same key is shown again."""
     failed: bool = False
-    """A rule refused: nothing is changed, and the answer tells why."""
+    """Whether a rule refused: nothing changes, and the answer says why."""
     recorded: dict[tuple[str | None, str | None], None] = field(default_factory=dict)
-    """What rows were written about; with their transaction they may be gone."""
+    """What rows were written about. If their transaction is rolled back, they are gone."""
     written: bool = False
     kept: bool = False
-    """Rows were written and committed."""
+    """Whether rows were written and committed."""
 
     def note(self, role: Role | None, people: Iterable[str], entity: str | None = None) -> None:
-        """These people's data is shown or changed. `entity`: which part, such as `session:<id>`; else what the address names."""
+        """Notes that these people's data is shown or changed. `entity`: which part, such as `session:<id>`. Default:
+        what the address names.
+        """
         self.role = role or self.role
         about = entity or self._addressed()
         for person in people:
             self.notes[person, about] = None
 
     def refuse(self, *people: str | None) -> None:
-        """The request is refused, for it is not the caller's to make; these are whose thing it is, as far as is known."""
+        """Notes that the caller may not make the request. `people`: whose data it is about, as far as is known."""
         self.refused = True
         known: list[str | None] = [person for person in people if person is not None and _PLAIN.fullmatch(person)]
         if not known:
@@ -72,8 +77,9 @@ class Accesses:
         self.notes = {(person, self._addressed()): None for person in known or [None]}
 
     def fail(self, status: int) -> None:
-        """The answer is an error of the request. A 403 is a refusal, wherever it was decided. Whoever else had found another
-        person's thing is shown by the answer how it stands; support and ops who had found none are refused."""
+        """Notes that the answer is an error of the request. A 403 is a refusal, wherever it was decided. If another
+        person's data had been found, the answer shows its state. Support and ops who had found none are refused.
+        """
         if self.refused:
             return
         self.notes = self.notes or (self.recorded if self.elevated else {})
@@ -88,7 +94,7 @@ class Accesses:
 
     @property
     def pending(self) -> bool:
-        """Whether something has to be written before the answer."""
+        """Whether something must be written before the answer."""
         return not self.written and (bool(self.notes) or self.elevated)
 
     async def keep(self, queries: Queries, *, times: int = 1) -> None:
@@ -96,7 +102,7 @@ class Accesses:
         await self.write(queries, list(self.notes) or [(None, self._addressed())], times=times)
 
     async def keep_in(self, unit: UnitOfWork) -> None:
-        """The same in the effect's transaction, so that both happen or neither."""
+        """As `keep`, in the effect's transaction, so that both happen or neither."""
         if self.pending:
             await self.keep(unit)
             self.written = False
@@ -112,7 +118,7 @@ class Accesses:
         times: int = 1,
         role: str | None = None,
     ) -> None:
-        """One row each of `about`, a person and an entity."""
+        """Writes one row for each (person, entity) in `about`."""
         await queries.execute(RECORD, *self.values(about, times=times, role=role))
         self.written = True
         self.recorded |= dict.fromkeys(about)
@@ -144,7 +150,7 @@ class Accesses:
         )
 
     def _addressed(self) -> str | None:
-        """What the address names beside a person: `session:<id>` and the like."""
+        """What the address names besides a person, such as `session:<id>`."""
         for name, value in self.scope.get("path_params", {}).items():
             if name.endswith("_id") and name not in _PEOPLE and _PLAIN.fullmatch(str(value)):
                 return f"{name.removesuffix('_id').replace('_', '-')}:{value}"

@@ -1,7 +1,8 @@
-"""Seals the rows of an access log after their commit, and tells each to the service's access topic in the same transaction.
+"""Seals the rows of an access log after their commit, and publishes each on the service's access topic in the same
+transaction.
 
-Ids do not follow the order of commits, so rows are chained in the order in which they are found, by id within a batch: a row that
-commits late comes later in the chain. A lock of the database lets one process of a service seal at a time.
+Ids do not follow the order of commits, so rows are chained in the order in which they are found, by id within a batch:
+a row that commits late is later in the chain. A lock in the database lets only one process of a service seal at a time.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ INSERT INTO access_seals (number, row_id, row_hash, hash)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[])
 """
 _PAUSE: Final = 0.5
-"""Seconds between two looks for new rows."""
+"""Seconds between two checks for new rows."""
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,160}")
-"""What may go to a topic as an id; anything else that a caller wrote into an address is not told further."""
+"""What may be published as an id. Anything else that a caller wrote into an address is not published."""
 
 
 async def seal_once(database: Database, recorded: type[AccessRecordedFact], *, at_once: int = 500) -> int:
-    """Seals the rows that wait, `at_once` at most. Returns how many; 0 also while another process is sealing."""
+    """Seals the waiting rows, at most `at_once`. Returns how many, or 0 while another process is sealing."""
     async with database.reading() as queries:
         if not await queries.fetch_value("SELECT EXISTS (SELECT FROM access_unsealed)"):
             return 0
@@ -91,7 +92,7 @@ def _plain(text: str | None) -> str | None:
 
 
 async def drain(service: Service) -> None:
-    """Seals all that waits; for a process that is about to stop."""
+    """Seals all waiting rows, for a process that is about to stop."""
     recorded = ACCESS_RECORDED[_chain(service)]
     while await seal_once(service.database, recorded):
         pass

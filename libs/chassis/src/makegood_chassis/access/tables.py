@@ -1,7 +1,8 @@
 """The tables of the access log, the same in every service, and the statements that write and read them.
 
-access_rows: one row an access; never changed. access_remarks: the free text of its reason, which an erasure may take away.
-access_unsealed: rows that the chain does not have yet. access_seals: the chain, one link a row; never changed.
+access_rows: one row per access, never changed. access_remarks: the free text of its reason, which an erasure can
+remove. access_unsealed: rows that the chain does not have yet. access_seals: the chain, one link per row, never
+changed.
 """
 
 from __future__ import annotations
@@ -81,10 +82,12 @@ COMMENT ON TABLE access_seals IS 'The chain over access_rows: hash = SHA-256(has
 CREATE TRIGGER access_seals_stay BEFORE UPDATE ON access_seals
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_access_rows();
 """
-"""The second: refusals, reasons by code, and the chain. Whoever ran before it may still write rows while it is applied."""
+"""The second migration: refusals, reasons by code, and the chain. Processes of the earlier release may still write rows
+while it is applied.
+"""
 
 COLUMNS: Final = "id, at, caller, role, operation, person_id, entity, outcome, reason, remark_digest, times, request_id"
-"""What the chain holds of a row, in this order."""
+"""The columns that the chain protects, in this order."""
 
 RECORD: Final = """
 WITH rows AS (
@@ -106,4 +109,6 @@ DELETE FROM access_remarks WHERE salt IN (
     SELECT salt FROM access_remarks JOIN access_rows ON id = row_id WHERE person_id = ANY($1::text[])
 )
 """
-"""What an erasure takes away of the access log: the words. Those of one request have one salt, whomever its rows are about."""
+"""What an erasure removes from the access log: the free texts. The rows of one request share a salt, whoever they are
+about.
+"""

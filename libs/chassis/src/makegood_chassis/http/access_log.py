@@ -1,11 +1,11 @@
-"""The access log: who was shown, changed or was refused whose data, when and why, one row each (SEC-5).
+"""The access log: who read, changed or was refused whose data, when and why, one row each (SEC-5).
 
-Rows come by themselves: `Access.require` notes whose thing a request is about, and under which role (see `access.request`).
-A route whose rows need more than that, or that keeps people's looks at what is their own, too, takes
-`log: Log` and says itself what it showed or changed:
+Rows are written automatically: `Access.require` notes whose data a request is about, and under which role (see
+`access.request`). A route that must record more, or also people's access to their own data, takes `log: Log` and
+records it itself:
 
     role = access.require("member", member_id=member_id)
-    async with database.reading() as queries:          # a change: in its own unit, so that both happen or neither
+    async with database.reading() as queries:          # for a change: in its own unit, so that both happen or neither
         rows = ...
         await log.record(queries, access, role, member_id, entity=f"session:{session_id}")
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 OPERATION: Final = "access.read"
 RIGHTS: Final[Rights] = {OPERATION: (Grant("support"),)}
-"""For the table of rights of a service that serves `access_rows`."""
+"""The row in the table of rights of a service that serves `access_rows`."""
 
 _NEWEST: Final = 2**63 - 1
 
 
 class AccessLog:
-    """Through this a route logs what it reads or changes, instead of automatically."""
+    """With this, a route itself logs what it reads or changes, instead of automatically."""
 
     def __init__(self, accesses: Accesses) -> None:
         self._accesses = accesses
@@ -47,10 +47,10 @@ class AccessLog:
     async def record(
         self, queries: Queries, access: Access, role: Role | None, *people: str, entity: str | None = None
     ) -> None:
-        """One row a person whose data it was, with one statement. `entity`: which part of it, such as `invoice:<id>`.
-
-        `role`: what `access.require` answered; None: the one that has the operation. Before the answer leaves: what could
-        not be logged is not shown. A look by support that shows no data is logged as well.
+        """Writes one row for each person whose data it was, with one statement. `entity`: which part of it, such as
+        `invoice:<id>`. `role`: what `access.require` returned. None: the role that has the operation. Call it before
+        the answer is sent, because data that could not be logged is not shown. An access by support that shows no data
+        is logged too.
         """
         if people or self._accesses.elevated:
             about: list[tuple[str | None, str | None]] = [(person, entity) for person in people] or [(None, entity)]

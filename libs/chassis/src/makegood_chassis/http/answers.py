@@ -12,7 +12,9 @@ from pydantic import BaseModel
 from makegood_chassis.http.preconditions import etag
 
 AnswerBody = BaseModel | msgspec.Struct | Sequence[Any] | dict[str, Any] | None
-"""What an answer can hold: a pydantic view, a msgspec struct, or what msgspec encodes. None: no body."""
+"""The possible content of an answer: a pydantic view, a msgspec struct, or anything else that msgspec encodes. None: no
+body.
+"""
 
 
 def _plain(value: Any) -> Any:
@@ -42,8 +44,9 @@ def answer(
     varies: bool = False,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A JSON answer; `version` becomes its ETag. `varies`: it can change with the time or the reader while the version
-    stays. For reads; changes answer through `Mutation.answer`."""
+    """A JSON answer to a read. `version` becomes its ETag. `varies`: it can change with the time or the reader while
+    the version stays. Changes use `Mutation.answer`.
+    """
     sent = dict(headers or {})
     if location is not None:
         sent["Location"] = location

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
 _WITHOUT_TOKEN = (gate.WEBHOOKS, gate.ONE_CLICK, "/v1/calendar/", "/v1/join-links/")
-"""Callers of these prove themselves in their own way: by a signature, by the secret in the address, or by the link that they
-ask about."""
+"""Callers of these are authenticated differently: by a signature, by the secret in the address, or by the link that
+they ask about.
+"""
 
 
 _OWN_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
-"""The middleware measures and traces requests; the framework's own telemetry would cost time at each request."""
+"""The middleware measures requests. The framework's own telemetry would cost time on each request."""
 
 
 def create_app(
@@ -49,11 +50,10 @@ def create_app(
     problem_of: Callable[[CommandRefused], Problem] = problem_of,
     authenticator: Authenticator | None = None,
 ) -> FastAPI:
-    """The app. `request.app.state.service` is the service; routers reach what they share through `service.dependencies`.
+    """The app. `request.app.state.service` is the service; routers reach what they share through
+    `service.dependencies`.
 
-    Serves also /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock; probes are `health_app`'s.
-    `enums`: the literal types of its models, by the names that they have in the OpenAPI document.
-    `problem_of`: the problem that answers a command that a route's handler refused.
+    Also serves /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock. `health_app` serves the probes. `enums`: the literal types of its models, by their names in the OpenAPI document. `problem_of`: the problem for a command that a handler refused.
     `expensive`: operations (or paths of routes that need no token) whose requests are limited more narrowly. Raises ValueError
     for a /v1 route that asks for no operation of the table, or for more than one, for a tag that `TAGS` does not describe, and for
     an expensive operation that no route requires.
@@ -73,7 +73,9 @@ def create_app(
         inner.append(dev_clock.dev_clock(service))
         rights = {**rights, **dev_clock.RIGHTS}
     for router in inner:
-        app.router.routes.extend(router.routes)  # as they are: an included router would match every path twice
+        app.router.routes.extend(
+            router.routes
+        )  # added directly, because an included router would match every path twice
     _check_operations(app, rights)
     settings = service.settings
     app.state.service = service
@@ -108,7 +110,7 @@ def create_app(
 
 
 def health_app(service: Service) -> FastAPI:
-    """What every process, of whatever role, serves on its port for probes: health and metrics alone."""
+    """What every process serves on its port for probes, whatever its role: only health and metrics."""
     app = FastAPI(
         title=service.name,
         openapi_url=None,
@@ -132,7 +134,7 @@ def _prepare(app: FastAPI, service: Service) -> None:
 def _put_gates(app: FastAPI, limits: Limits, expensive: Collection[str]) -> None:
     found: set[str] = set()
     for route in app.routes:
-        if isinstance(route, APIRoute) and route.path.startswith("/v1/"):  # probes are answered whatever happens
+        if isinstance(route, APIRoute) and route.path.startswith("/v1/"):  # probes are always answered
             names = {route.path, *openapi.route_operations(route)} & set(expensive)
             gate.put_before(route, limits, expensive=bool(names))
             found |= names
@@ -141,7 +143,7 @@ def _put_gates(app: FastAPI, limits: Limits, expensive: Collection[str]) -> None
 
 
 async def _reraise(request: Request, error: Exception) -> Response:
-    """In place of the framework's own answers: the middleware answers errors."""
+    """Replaces the framework's own answers, because the middleware answers errors."""
     raise error
 
 
@@ -153,7 +155,7 @@ async def _reraise_http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods of all routes at the request's path (the framework names those of the first one alone)."""
+    """The methods of all routes at the request's path. The framework names only those of the first one."""
     methods: set[str] = set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] != Match.NONE:
@@ -182,5 +184,5 @@ def _check_operations(app: FastAPI, rights: Rights) -> None:
             raise ValueError(f"{name} must ask for exactly one operation, and asks for {operations or 'none'}")
         if operations[0] not in rights:
             raise ValueError(f"{name} asks for `{operations[0]}`, which is not in the table of rights")
-        # Rights are checked first: 401 and 403 come before any complaint about the request.
+        # Rights are checked first: 401 and 403 come before any other problem of the request.
         route.dependant.dependencies.sort(key=lambda inner: not isinstance(inner.call, Operation))

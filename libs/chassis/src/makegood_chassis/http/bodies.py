@@ -1,7 +1,7 @@
-"""Request bodies: read in full, bounded in every way, parsed once.
+"""Request bodies: read completely, limited in every way, and parsed once.
 
-Each step is linear in the bytes, whatever they are, and the costly ones (parsing, validation) meet only what is bounded:
-bytes, depth, elements, digits. What is looked for first is counted by C code over the raw bytes.
+Each step takes time linear in the bytes, whatever they are. The expensive steps (parsing, validation) come after the
+limits of bytes, depth, elements and digits, which are first checked by counting in C over the raw bytes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from starlette.types import Receive
 from makegood_chassis.http.problems import Problem, invalid, pointer
 
 LIMIT: Final = 1 << 20
-"""Most bytes of a body."""
+"""Maximum bytes of a body."""
 WEBHOOK_LIMIT: Final = 64 << 10
 """Maximum bytes of a body that is read before its sender is known, such as a webhook's."""
 MOST_DEPTH: Final = 64
 """Deepest nesting of arrays and objects."""
 MOST_ELEMENTS: Final = 20_000
-"""Most values in a body, counted over all arrays and objects; a year's schedule with every date by itself has 4,000."""
+"""Maximum number of values in a body, over all arrays and objects. A year's schedule with an entry for each date has
+4,000.
+"""
 MOST_DIGITS: Final = 64
-"""Longest run of digits in a number."""
+"""Maximum digits of a number."""
 
 _JSON_TYPE = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _ODD_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -54,7 +56,7 @@ class BodyRequest(Request):
         self.content = await read_body(self.receive, self.headers.get("content-length"), limit)
 
     def check(self, *, parse: bool) -> None:
-        """Refuses a body that no route accepts; with `parse` it is parsed as well. See `check_body` and `parse_body`."""
+        """Refuses a body that no route accepts. With `parse`, also parses it. See `check_body` and `parse_body`."""
         if not self.content:
             return
         check_body(self.content, self.headers.get("content-type"), self.headers.get("content-encoding"))
@@ -128,7 +130,7 @@ def _unreadable(detail: str) -> Problem:
 
 
 def _check_structure(body: bytes) -> None:
-    """Bounds depth, elements and digits. Nearly every body is too small to exceed anything, which three counts tell."""
+    """Limits depth, elements and digits. Three counts show that nearly every body is too small to exceed a limit."""
     openings = body.count(b"[") + body.count(b"{")
     if (
         openings <= MOST_DEPTH
@@ -147,9 +149,9 @@ def _check_structure(body: bytes) -> None:
 
 
 def _without_texts(body: bytes) -> bytes:
-    """The body without its texts. Up to where it stops being JSON this is exact, and no parser looks further."""
+    """The body without its texts. This is exact up to the point where it stops being JSON, and no parser reads further."""
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
-    if plain.count(b'"') > 4 * MOST_ELEMENTS:  # each element has two texts at most: its name and itself
+    if plain.count(b'"') > 4 * MOST_ELEMENTS:  # each element has at most two texts: its name and its value
         raise _too_many_elements()
     return b"".join(plain.split(b'"')[::2])
 
@@ -188,7 +190,7 @@ def _check_text(text: str, place: Any) -> None:
 
 
 def _path(place: Any) -> tuple[Any, ...]:
-    """The steps to a place; a place is (the place around it, the step from there)."""
+    """The path to a place. A place is (the place around it, the step from there)."""
     steps: list[Any] = []
     while place is not None:
         place, step = place

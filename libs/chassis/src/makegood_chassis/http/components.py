@@ -1,6 +1,6 @@
 """Names for what an OpenAPI document repeats: enums, problems with their examples, headers and parameters.
 
-A named enum is one type in a generated client; inline ones are as many types as there are places.
+A named enum is one type in a generated client. An inline enum becomes a separate type in each place.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from makegood_contracts.events import AccessOutcome, AccessReason
 from makegood_chassis.http.problems import MEDIA_TYPE
 
 ENUMS: Final[Mapping[str, Any]] = {"AccessOutcome": AccessOutcome, "AccessReason": AccessReason}
-"""Those of every service, by the names of their components. Each service gives its own to `create_app`."""
+"""The enums of every service, by component name. Each service passes its own to `create_app`."""
 
 _BESIDE: Final = frozenset({"description", "default", "examples", "deprecated"})
-"""What of an enum belongs to the place where it is used."""
+"""The keys of an enum that belong to the place where it is used."""
 
 
 def name_pages(document: dict[str, Any]) -> None:
-    """Calls generic models as their class is called: `SessionPage` in place of `Page_SessionView_`."""
+    """Names generic models by their class: `SessionPage` instead of `Page_SessionView_`."""
     schemas = document["components"]["schemas"]
     renamed = {name: schema["title"] for name, schema in schemas.items() if not name.isalnum()}
     for old, new in renamed.items():
@@ -32,7 +32,7 @@ def name_pages(document: dict[str, Any]) -> None:
 
 
 def name_enums(document: dict[str, Any], enums: Mapping[str, Any]) -> None:
-    """Makes a component of each enum that `enums` names (name → `Literal[…]`); the others stay where they are."""
+    """Makes a component of each enum in `enums` (name → `Literal[…]`). The others stay inline."""
     names = {_key(get_args(literal)): name for name, literal in enums.items()}
     schemas = document["components"]["schemas"]
     for owner in list(_objects(document)):
@@ -54,7 +54,7 @@ def _type(values: list[Any]) -> str:
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a document, but for what stands in examples."""
+    """Every object in a document, except within examples."""
     if isinstance(value, dict):
         yield value
         for key, inner in value.items():
@@ -66,7 +66,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def share(document: dict[str, Any]) -> None:
-    """Puts what many operations have into components, once each: headers, examples, and whole answers that are problems."""
+    """Moves what many operations share into components: headers, examples, and complete problem answers."""
     components = document["components"]
     for methods in document["paths"].values():
         for operation in methods.values():
@@ -107,7 +107,9 @@ def _answer(status: str, answer: dict[str, Any], components: dict[str, Any]) -> 
 
 
 def resolved(operation: Any, document: Mapping[str, Any]) -> Any:
-    """A copy of an operation (or any part of one) with what it refers to in its place, but for schemas."""
+    """A copy of an operation (or any part of one) in which references are replaced by their content, except for
+    schemas.
+    """
     if isinstance(operation, list):
         return [resolved(each, document) for each in operation]
     if not isinstance(operation, dict):

@@ -26,7 +26,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 @dataclass(slots=True, eq=False)
 class RequestContext:
-    """One request. `deadline` is a moment of the event loop's clock."""
+    """One request. `deadline` is in the time of the event loop's clock."""
 
     request_id: str
     traceparent: str
@@ -43,17 +43,17 @@ class RequestContext:
 
     @property
     def cause(self) -> Cause:
-        """The request as the first cause of a story."""
+        """The request as the cause of what follows from it."""
         return Cause(self.request_id, self.request_id, self.traceparent)
 
     def refuse(self, refusal: Problem) -> None:
-        """Ends the request now: with this problem where no answer has begun, else with the end of the stream."""
+        """Ends the request now: with this problem if the answer has not started, otherwise by ending the stream."""
         self.refusal = refusal
         if self.timeout is not None and not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time())
 
     def break_off(self) -> None:
-        """Cuts off an answer that has begun and does not finish, such as one that the client does not read."""
+        """Cuts off an answer that has started but does not finish, for example because the client does not read it."""
         if self.timeout is not None and not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time())
 
@@ -63,12 +63,12 @@ class RequestContext:
 
 
 def request_id(sent: str | None) -> str:
-    """The id as sent by the gateway, or a new one where none or an odd one came."""
+    """The id sent by the gateway, or a new one if there is none or an invalid one."""
     return sent if sent and _REQUEST_ID.fullmatch(sent) else new_id()
 
 
 def traceparent(sent: str | None) -> str:
-    """The W3C trace parent as sent, or the beginning of a trace where none or an odd one came."""
+    """The W3C trace parent of the request, or a new trace if there is none or an invalid one."""
     return sent if sent and _TRACEPARENT.fullmatch(sent) else new_traceparent()
 
 

@@ -67,7 +67,7 @@ def answer_headers(status: str, mutation: MutationDependency | None, *, has_etag
 
 
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: the problems that it can answer, by status, each with an example."""
+    """`responses=` of a route: the problems that it can answer with, by status, each with an example."""
     found: dict[int | str, dict[str, Any]] = {}
     for slug in slugs:
         problem = PROBLEMS[slug]
@@ -96,7 +96,7 @@ def _example(slug: str, status: int | None = None) -> dict[str, Any]:
 
 
 def request_headers(mutation: MutationDependency) -> list[dict[str, Any]]:
-    """The headers that a change takes."""
+    """The request headers of a change."""
     found = [
         {
             "name": "Idempotency-Key",

@@ -1,4 +1,4 @@
-"""The examples of the models in an OpenAPI document, whole: the framework leaves out the members that are null."""
+"""Complete examples of the models in an OpenAPI document, because the framework leaves out members that are null."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 
 def complete_examples(schemas: dict[str, Any], routes: Iterable[APIRoute]) -> None:
-    """Puts the examples that the models give into their schemas; a page's holds its item's."""
+    """Puts the models' examples into their schemas. The example of a page contains that of its item."""
     models: dict[str, type[BaseModel]] = {}
     for route in routes:
         bodies = [parameter.field_info.annotation for parameter in route.dependant.body_params]

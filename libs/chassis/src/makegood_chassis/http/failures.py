@@ -69,7 +69,7 @@ def _invalid(error: RequestValidationError) -> Problem:
     if any(entry["type"] == "json_invalid" for entry in found):
         return Problem("validation", "The body is not valid JSON.", status=400)
     if any(entry["loc"][0] == "path" for entry in found):
-        return Problem("not-found")  # an id that cannot be one names nothing
+        return Problem("not-found")  # an invalid id names nothing
     errors = [_field_error(entry) for entry in found[:MOST_ERRORS]]
     return Problem("validation", "The request is not valid. See `errors`.", errors=errors)
 
@@ -94,6 +94,6 @@ def _detail(entry: Mapping[str, Any]) -> str:
 
 
 def _may_quote(message: str, sent: str) -> bool:
-    if len(sent) > _LONG_TEXT:  # not worth a look at each of its words
+    if len(sent) > _LONG_TEXT:  # too long to check each of its words
         return True
     return any(len(word) > 3 and word in message for word in (sent, *re.split(r"\s+", sent)))

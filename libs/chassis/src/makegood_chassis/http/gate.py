@@ -1,6 +1,6 @@
 """What runs before each route, in this order: authentication and rights, limits, and the body.
 
-A body is read only after its sender was admitted. The exception are routes without a token, which read at most 64 KiB. Of
+A body is read only after its sender was admitted, except on routes without a token, which read at most 64 KiB. Of
 these, webhooks check the signature before they parse anything.
 """
 
@@ -25,16 +25,16 @@ from makegood_chassis.http.rights import ACCESS_KEY, Operation
 
 WEBHOOKS: Final = "/v1/webhooks/"
 ONE_CLICK: Final = "/v1/unsubscribe/"
-"""Mail programs post a form there (RFC 8058); all that counts is in the address."""
+"""Mail programs post a form there (RFC 8058). Only the address matters."""
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_FIELDS: Final = 200
-"""Most members of the object that a body is. No request has a tenth of them."""
+"""Maximum members of a body's object. No valid request has a tenth of them."""
 _MOST_FAULTS: Final = 4 * MOST_ERRORS
-"""Beyond this many faults they are not told one by one, for telling costs more than finding them."""
+"""If there are more faults than this, they are not listed one by one, because that costs more than finding them."""
 
 
 def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
-    """Lets the route be reached through the gate alone."""
+    """Makes the gate the only way to the route."""
     operation = next(
         (call for call in openapi.dependencies(route.dependant) if isinstance(call, Operation)),
         None,
@@ -72,7 +72,9 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
 
 
 def _person(context: RequestContext, scope: Scope, expensive: bool) -> str | None:
-    """Whose limits count: the caller's. What is expensive and needs no token is asked for by a secret in its address."""
+    """The person whose limits apply: the caller. Expensive operations without a token are identified by the secret in
+    the address.
+    """
     if context.caller is not None:
         return context.caller.subject
     return str(scope["path"]) if expensive else None
@@ -97,7 +99,7 @@ class _Accounted:
 
 
 class _BodyField(ModelField):
-    """A body's model, whose faults are bounded before they are told."""
+    """A body's model. The number of its faults is limited before they are listed."""
 
     def validate(
         self, value: Any, values: dict[str, Any] | None = None, *, loc: tuple[int | str, ...] = ()

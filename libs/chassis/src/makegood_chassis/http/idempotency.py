@@ -1,8 +1,9 @@
-"""BOOK-9: idempotency keys, kept in the service's own database, in the transaction of the effect (REL-4).
+"""BOOK-9: idempotency keys, stored in the service's own database in the transaction of the effect (REL-4).
 
-A key belongs to its caller. The first request claims it; the effect and, where it is known, the answer are committed with the
-claim. A request that repeats it gets the first answer; a changed one 422; one that comes while the first is not finished 409.
-A request that was refused by a rule claims nothing: its transaction is rolled back, so the same key may try again later.
+A key belongs to its caller. The first request claims it; the effect and, if it is known, the answer are committed with
+the claim. A request that repeats it gets the first answer. A different request with the key gets 422, and one that
+comes before the first is finished gets 409. A request that a rule refuses claims nothing: its transaction is rolled
+back, so that the same key can be used again later.
 """
 
 from __future__ import annotations
@@ -50,9 +51,8 @@ WHERE k.caller = r.caller AND k.key = r.key AND k.status IS NULL
 
 @dataclass(frozen=True, slots=True)
 class KeyClaim:
-    """An idempotency key as the request sent it, with the fingerprint of method, path and body.
-
-    `patience`: seconds of real time after which a first request that never answered counts as dead; its request deadline.
+    """An idempotency key as the request sent it, with the fingerprint of method, path and body. `patience`: seconds of
+    real time after which a first request without an answer counts as dead. It is the request's deadline.
     """
 
     caller: str
@@ -62,11 +62,11 @@ class KeyClaim:
 
 
 class Replay(Exception):
-    """The change was made before; carries the first answer. Answered with `Idempotent-Replayed: true`.
+    """The change was made before. Has the first answer, which is sent with `Idempotent-Replayed: true`.
 
-    With `resource` the first request died before it could answer: the app reads the resource as the caller's GET would and
-    answers 202 with it, which is true whatever came of it, and shows the outcome as far as it is known. `sealed_for`: the
-    body is encrypted with this person's key still.
+    With `resource` the first request died before it could answer: the app reads the resource as the caller's GET would
+    and answers 202 with it, which is true whatever came of it, and shows the outcome as far as it is known.
+    `sealed_for`: the body is encrypted with this person's key still.
     """
 
     def __init__(self, response: Response, resource: str | None = None, *, sealed_for: str | None = None) -> None:
@@ -78,7 +78,7 @@ class Replay(Exception):
 
 
 def read_key(sent: Sequence[str], *, required: bool) -> str | None:
-    """The key out of the `Idempotency-Key` header lines; 400 where it must be there and is not, 422 for an odd one."""
+    """The key in the `Idempotency-Key` headers. Raises 400 if it is required and missing, and 422 if it is invalid."""
     if not sent:
         if required:
             raise Problem("idempotency-key-required")
@@ -89,8 +89,9 @@ def read_key(sent: Sequence[str], *, required: bool) -> str | None:
 
 
 def fingerprint(method: str, path: str, body: bytes, content: Any = None) -> bytes:
-    """SHA-256 of what the request asks for. `content`: the body where it was parsed; then spacing and the order of members
-    make no difference."""
+    """SHA-256 of the request. `content`: the body, if it was parsed. Then spacing and the order of members make no
+    difference.
+    """
     canonical = body
     if content is not None:
         with suppress(OverflowError, UnicodeEncodeError, msgspec.MsgspecError):  # such as integers beyond 64 bits
@@ -101,12 +102,13 @@ def fingerprint(method: str, path: str, body: bytes, content: Any = None) -> byt
 async def claim_many(
     claims: Sequence[KeyClaim | None], resources: Sequence[str | None], unit: UnitOfWork
 ) -> Sequence[Exception | None]:
-    """Claims keys in `unit` with one statement, for batches. Per claim: None where the key is new (or None was passed), else
-    what to raise: Replay, `idempotency-key-reused`, or `idempotency-in-flight`. A key whose first request died unanswered
-    longer ago than the request deadline is answered by reading `resource` anew.
+    """Claims keys in `unit` with one statement, for batches. Per claim: None if the key is new (or None was passed),
+    otherwise what to raise: Replay, `idempotency-key-reused`, or `idempotency-in-flight`. If the first request died
+    without an answer, its key is answered after the request deadline by reading `resource` again.
 
-    Claim before anything else is locked in the transaction: it waits for another one that is about to claim the same key.
-    A batch that refuses one of its commands afterwards must `release_many` its claim, or the key stays taken.
+    Claim before anything else is locked in the transaction, because it waits for another transaction that claims the
+    same key. A batch that refuses one of its commands afterwards must `release_many` its claim; otherwise the key stays
+    taken.
     """
     first: dict[tuple[str, str], int] = {}
     for index, claim in enumerate(claims):
@@ -114,7 +116,7 @@ async def claim_many(
             first.setdefault((claim.caller, claim.key), index)
     if not first:
         return [None] * len(claims)
-    pairs = sorted(first)  # one order for all, so that no two batches wait for each other
+    pairs = sorted(first)  # in a fixed order, so that no two batches wait for each other
     chosen = [claims[first[pair]] for pair in pairs]
     rows = await unit.fetch(
         _CLAIM,
@@ -129,7 +131,7 @@ async def claim_many(
         old = [pair for pair in pairs if pair not in new]
         found = await unit.fetch(_FIND, [pair[0] for pair in old], [pair[1] for pair in old])
         taken = {(row[0], row[1]): row for row in found}
-        # A key that was released between the two statements is not among them: its repeat is told to come again.
+        # A key that was released between the two statements is missing here. Its repeat is asked to try again.
         first = {pair: index for pair, index in first.items() if pair in new}
     return [
         None
@@ -147,7 +149,7 @@ def _refusal(
     taken: dict[tuple[str, str], Row],
 ) -> Exception:
     pair = (claim.caller, claim.key)
-    if pair in first:  # claimed by another command of this very batch
+    if pair in first:  # claimed by another command of the same batch
         before = claims[first[pair]]
         same = before is not None and before.fingerprint == claim.fingerprint
         return _in_flight() if same else Problem("idempotency-key-reused")
@@ -175,7 +177,7 @@ def _in_flight() -> Problem:
 
 
 async def store_sealed(claim: KeyClaim, answer: Response, person_id: str, unit: UnitOfWork) -> None:
-    """Stores a first answer that holds words or details of a person: encrypted with their key."""
+    """Stores a first answer with personal data, encrypted with the person's key."""
     place = _place(claim, person_id)
     (body,) = await unit.personal_data.seal(unit, [(place, bytes(answer.body).decode())])
     await unit.execute(
@@ -184,7 +186,7 @@ async def store_sealed(claim: KeyClaim, answer: Response, person_id: str, unit: 
 
 
 async def opened(replay: Replay, claim: KeyClaim, unit: UnitOfWork) -> Exception:
-    """The same with its body in the clear; 404 if the person was erased since."""
+    """The replay with its body decrypted. Raises 404 if the person has been erased since."""
     if replay.sealed_for is None:
         return replay
     stored = replay.response
@@ -200,7 +202,7 @@ def _place(claim: KeyClaim, person_id: str) -> Place:
 
 
 async def store_many(answers: Sequence[tuple[KeyClaim, Response]], unit: UnitOfWork) -> None:
-    """Stores first answers for claimed keys; a key that has one keeps it. For answers that hold nothing personal."""
+    """Stores first answers without personal data for claimed keys. A key that already has an answer keeps it."""
     ordered = sorted(answers, key=lambda pair: (pair[0].caller, pair[0].key))
     await unit.execute(
         _STORE,
@@ -214,7 +216,7 @@ async def store_many(answers: Sequence[tuple[KeyClaim, Response]], unit: UnitOfW
 
 
 async def release_many(claims: Sequence[KeyClaim | None], unit: UnitOfWork) -> None:
-    """Gives unanswered keys back that were claimed in `unit` for commands that it refuses after all."""
+    """Releases unanswered keys that were claimed in `unit` for commands that it then refused."""
     pairs = sorted({(claim.caller, claim.key) for claim in claims if claim is not None})
     if pairs:
         await unit.execute(_RELEASE, [pair[0] for pair in pairs], [pair[1] for pair in pairs])

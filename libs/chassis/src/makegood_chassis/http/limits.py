@@ -1,15 +1,12 @@
-"""Limits how much of a process one person may use, so that everyone else is still served (SEC-8).
+"""Limits how much of a process one person may use, so that everyone else is still served (SEC-8). There are three
+limits per person, each also with a total:
 
-Three limits a person, each with one in total:
-
-- **Places.** A few requests of one person are worked on at the same time; further ones wait in line, and beyond the line they
-  are answered 429. Expensive operations have a narrower line of their own.
-- **Waits.** A request that waits for its outcome (`Prefer: wait`) does no work while it waits, so it takes another kind of
-  place. Where none is left the preference is not applied: the change is made and answered 202.
-- **Work.** What a person's requests cost is measured, in seconds of the process's one event loop, and has a budget. It holds
-  for whatever is expensive, known or not.
-
-All of it is kept in the process, for it is the process's event loop that is protected.
+- **Places.** A few requests of one person are handled at the same time. Further ones wait in a queue, and if that is
+full they are answered 429. Expensive operations have a separate, shorter queue. - **Waits.** A request that waits for
+its outcome (`Prefer: wait`) does no work while it waits, so it takes another kind of place. If none is left, the
+preference is not applied: the change is made and answered 202. - **Work.** The cost of a person's requests is measured
+in seconds of the process's event loop, and has a budget. It covers everything expensive, known or not. All limits are
+kept in the process, because they protect its event loop.
 """
 
 from __future__ import annotations
@@ -31,13 +28,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PERSON_LINE: Final = 200
-"""Most requests of one person that wait in line; the gateway lets a person send 100 at once."""
+"""Maximum number of queued requests of one person. The gateway lets a person send 100 at once."""
 EXPENSIVE_LINE: Final = 20
-"""Most expensive requests of one person that wait in line."""
+"""Maximum number of queued expensive requests of one person."""
 TOTAL_LINE: Final = 200
-"""Most requests that wait in line for a place in total."""
+"""Maximum number of queued requests in total."""
 _PEOPLE: Final = 10_000
-"""People whose budgets are remembered."""
+"""The number of people whose budgets are remembered."""
 
 
 class _Full(Exception):
@@ -45,7 +42,7 @@ class _Full(Exception):
 
 
 class _Line:
-    """A number of places, and those who wait for one in the order in which they came."""
+    """A number of places, and the requests that wait for one, in order."""
 
     __slots__ = ("_free", "_longest", "_waiting", "places")
 
@@ -75,7 +72,7 @@ class _Line:
             raise
 
     def leave(self) -> None:
-        """Gives the place to who is next."""
+        """Gives the place to the next in the queue."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -85,7 +82,9 @@ class _Line:
 
 
 class Places:
-    """Places for requests: `each` for one person, `total` for all. Who finds none waits in line, and is refused beyond it."""
+    """Places for requests: `each` for one person, `total` for all. A request that finds none waits in the queue, and is
+    refused if that is full.
+    """
 
     def __init__(self, name: str, *, each: int, line: int, total: int) -> None:
         self._name = name
@@ -95,7 +94,7 @@ class Places:
         self._people: dict[str, _Line] = {}
 
     async def enter(self, person: str | None) -> None:
-        """Takes a place; without a person one of the total alone. Raises 429 `rate-limited` or 503 `unavailable`."""
+        """Takes a place. Without a person, only one of the total. Raises 429 `rate-limited` or 503 `unavailable`."""
         if person is not None:
             await self._enter_own(person)
         try:
@@ -155,8 +154,9 @@ class Counted:
 
 
 class WorkBudget:
-    """Seconds of work for each person: `share` of every second, and `burst` at once. What was used is known afterwards, so a
-    budget can be overdrawn; nothing more is done for that person until the debt is paid off."""
+    """Seconds of work for each person: `share` of every second, and `burst` at once. The use is known only afterwards,
+    so a budget can be overdrawn. Then nothing more is done for that person until it is positive again.
+    """
 
     def __init__(self, share: float, burst: float, *, now: Callable[[], float] = time.monotonic) -> None:
         self._share = share
@@ -175,12 +175,12 @@ class WorkBudget:
             )
 
     def left(self, person: str) -> float:
-        """Seconds of work that the person may still ask for."""
+        """Seconds of work that the person has left."""
         left, at = self._left.get(person, (self._burst, 0.0))
         return min(self._burst, left + (self._now() - at) * self._share)
 
     def until_half(self, person: str) -> float:
-        """Seconds until half of the person's budget is there."""
+        """Seconds until half of the person's budget is available."""
         return max(0.0, (self._burst / 2 - self.left(person)) / self._share)
 
     def charge(self, person: str, seconds: float) -> None:
@@ -208,7 +208,7 @@ class Limits:
 
 
 class Stay:
-    """One request's place, from its admission until nothing is done for it any more."""
+    """One request's place, from its admission until it is completely over."""
 
     __slots__ = ("_limits", "_places", "_waiting", "person", "spent")
 
@@ -220,7 +220,7 @@ class Stay:
         self.spent = 0.0
 
     async def enter(self, person: str | None, *, expensive: bool) -> None:
-        """Raises 429 `rate-limited` where the person asks for too much, 503 `unavailable` where all together do."""
+        """Raises 429 `rate-limited` if the person asks for too much, and 503 `unavailable` if all people together do."""
         self.person = person
         if person is not None:
             self._limits.work.check(person)
@@ -228,10 +228,10 @@ class Stay:
         await places.enter(person)
         self._places = places
         if person is not None:
-            self._limits.work.check(person)  # again: those before it in the line were work, too
+            self._limits.work.check(person)  # again, because the requests before it in the queue were work too
 
     def may_wait(self) -> bool:
-        """Whether the request may wait for its outcome; then it gives its place to another one."""
+        """Whether the request may wait for its outcome. If so, it gives its place to another one."""
         if self.person is None or self._places is None or not self._limits.waits.enter(self.person):
             return False
         self._waiting = True
@@ -239,7 +239,7 @@ class Stay:
         return True
 
     def leave(self) -> None:
-        """The request is over: gives back what it holds, and accounts for what it cost."""
+        """Ends the request: releases its places, and charges what it cost."""
         if self._waiting:
             assert self.person is not None
             self._limits.waits.leave(self.person)
@@ -253,7 +253,9 @@ class Stay:
             places.leave(self.person)
 
     async def paced(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
-        """A long answer in many pieces, as fast as the person's budget allows; half of it is left for other requests."""
+        """A long answer in many pieces, as fast as the person's budget allows. Half of the budget is left for other
+        requests.
+        """
         following = aiter(chunks)
         while True:
             try:
@@ -264,7 +266,7 @@ class Stay:
             await asyncio.sleep(self._account())
 
     def _account(self) -> float:
-        """Charges what was spent so far; seconds after which the person's budget is half full again."""
+        """Charges what was spent so far. Returns the seconds after which the person's budget is half full again."""
         if self.person is None:
             return 0.0
         spent, self.spent = self.spent, 0.0

@@ -1,4 +1,4 @@
-"""One OpenAPI document out of those of several services."""
+"""Merges the OpenAPI documents of several services into one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ INFO: Final = {
 
 
 class Collision(ValueError):
-    """Two services say different things under one name."""
+    """Two services use one name for different things."""
 
 
 def merged(documents: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """All paths, tags and components. Raises Collision where two documents give one name to different things."""
+    """All paths, tags and components. Raises Collision if two documents use one name for different things."""
     found: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": INFO,

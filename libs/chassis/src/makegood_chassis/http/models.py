@@ -1,4 +1,4 @@
-"""Bases of request and answer models."""
+"""Base classes of request and response bodies."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ def _utc_text(moment: datetime) -> str:
 
 
 _INFINITE = frozenset((datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)))
-"""asyncpg keeps these two as `-infinity` and `infinity`, and reads them back without a zone: nothing compares with that."""
+"""asyncpg stores these two as `-infinity` and `infinity`, and reads them back without a zone, so they cannot be
+compared.
+"""
 
 
 def to_utc(moment: datetime) -> datetime:
-    """The instant in UTC. Raises ValueError for one that has no UTC form or that the database would keep as infinite."""
+    """The instant in UTC. Raises ValueError if it has no UTC form, or if the database would store it as infinite."""
     try:
         moment = moment.astimezone(UTC)
     except OverflowError as error:  # 0001-01-01T00:00:00+14:00 has no UTC form
@@ -42,7 +44,7 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\
 
 
 def _rfc_3339(value: Any) -> Any:
-    """Numbers would pass as seconds since 1970, and an instant without an offset is none."""
+    """Refuses numbers, which would pass as seconds since 1970, and times without an offset."""
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
@@ -63,7 +65,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _iso_day(value: Any) -> Any:
-    """Numbers would pass as days since 1970, and an instant at midnight as its day."""
+    """Refuses numbers, which would pass as days since 1970, and instants at midnight."""
     if type(value) is date:
         return value
     if not isinstance(value, str) or not _DAY.fullmatch(value):
@@ -72,11 +74,11 @@ def _iso_day(value: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_iso_day), Field(examples=["2026-11-24"])]
-"""A calendar day, as text `YYYY-MM-DD` alone."""
+"""A calendar day, only as text `YYYY-MM-DD`."""
 
 
 def within(first: date, last: date) -> AfterValidator:
-    """Bounds of a `Day`, both inclusive. (`Field(ge=…)` would put words into the OpenAPI document that no reader knows.)"""
+    """Bounds of a `Day`, both inclusive. `Field(ge=…)` would put unknown keywords into the OpenAPI document."""
 
     def check(day: date) -> date:
         if not first <= day <= last:
@@ -87,26 +89,27 @@ def within(first: date, last: date) -> AfterValidator:
 
 
 Whole = Annotated[int, Strict()]
-"""A JSON integer: no text, no boolean, no `30.0`."""
+"""A JSON integer: not a text, a boolean or `30.0`."""
 
 Flag = Annotated[bool, Strict()]
-"""A JSON boolean: no text and no number."""
+"""A JSON boolean: not a text or a number."""
 
 
 def example(**values: Any) -> ConfigDict:
-    """`model_config` of a model: what one looks like, for the OpenAPI document. The rest is inherited."""
+    """`model_config` of a model, with an example for the OpenAPI document. The rest is inherited."""
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
 class RequestModel(BaseModel):
-    """A request body: unknown fields are refused. Its numbers and booleans are `Whole` and `Flag`, since pydantic
-    would take `"5"` and `"yes"` for them."""
+    """A request body: unknown fields are refused. Its numbers and booleans are `Whole` and `Flag`, because pydantic
+    would accept `"5"` and `"yes"`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class View(BaseModel):
-    """An answer. `has_etag`: it is sent with the `ETag` of its version."""
+    """An answer. `has_etag`: whether it is sent with the `ETag` of its version."""
 
     has_etag: ClassVar[bool] = False
 

@@ -62,11 +62,12 @@ __all__ = [
 ]
 
 MARGIN: Final = 0.5
-"""Seconds before the request's deadline at which a wait ends, so that the 202 still leaves in time."""
+"""Seconds before the request's deadline at which a wait ends, so that the 202 is still sent in time."""
 
 IfMatch = Literal["honoured", "required", "none"]
-"""What a change does with `If-Match`. `honoured`: compares it where it is sent. `required`: it must be sent. `none`: for a
-change that makes something new: where it is sent nothing exists yet that could match, and the change is refused."""
+"""What a change does with `If-Match`. `honoured`: compares it if it is sent. `required`: it must be sent. `none`: the
+change is refused if it is sent, because nothing exists yet that could match.
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -74,7 +75,7 @@ Completions = GroupCommit[tuple[KeyClaim, Response], None]
 
 
 def completions(service: Service) -> Completions:
-    """Stores the answers of changes whose outcome came after their commit: those of many requests in one transaction."""
+    """Stores the answers of changes whose outcome came after their commit, those of many requests in one transaction."""
 
     async def apply(answered: Sequence[tuple[KeyClaim, Response]], unit: UnitOfWork) -> Sequence[None]:
         await store_many(answered, unit)
@@ -106,16 +107,18 @@ class Mutation:
         asked = preconditions.wait_seconds(prefer)
         stay = self._context.stay
         if asked and stay is not None and not stay.may_wait():
-            asked = 0  # too many wait already; the preference is not applied, and the outcome stands at `Location`
+            asked = 0  # too many already wait, so the preference is not applied, and the outcome is at `Location`
         self._granted = max(0, min(asked, int(self._context.remaining() - MARGIN))) if asked else 0
         self._answer: Response | None = None
         self.repeated = False
-        """Inside a `secret` unit: the change was made before under this key, and only its answer is to be made anew."""
+        """Inside a `secret` unit: whether the change was already made with this key, so that only its answer must be
+        made again.
+        """
         self._personal_of: str | None = None
 
     @property
     def claim(self) -> KeyClaim | None:
-        """None where the caller sent no key. Made when it is first asked for: by then the body has been validated."""
+        """None if the caller sent no key. It is made at its first use, when the body has been validated."""
         if self._key is None:
             return None
         if self._made_claim is None:
@@ -129,7 +132,7 @@ class Mutation:
 
     @property
     def caller(self) -> Caller:
-        """Who asks for it."""
+        """Who requests the change."""
         caller = self._context.caller
         assert caller is not None
         return caller
@@ -147,25 +150,24 @@ class Mutation:
 
     @property
     def wait(self) -> float:
-        """Seconds the caller wants to wait (`Prefer: wait=N`), cut to the request's deadline; 0 without."""
+        """Seconds that the caller wants to wait (`Prefer: wait=N`), limited by the request's deadline. Default: 0."""
         return 0.0 if not self._granted else max(0.0, min(float(self._granted), self._context.remaining() - MARGIN))
 
     def expect_version(self, version: int) -> None:
         """Checks `If-Match` against the entity's version: 412 `version-mismatch`; 428 `version-required` if it must be sent."""
         self._compared = True
         if self.repeated:
-            return  # it was compared when the change was made, which raised the version since
+            return  # it was compared when the change was made, which has raised the version since
         preconditions.check_version(self._if_match, version, required=self._version_required)
 
     @asynccontextmanager
     async def unit(self, *, resource: str | None = None, secret: bool = False) -> AsyncIterator[UnitOfWork]:
         """A transaction that claims the key first and stores the answer given by `answer` with the effect.
 
-        Raises Replay or the idempotency problems. Where the answer comes later (`Prefer: wait`), pass `resource`, the path
-        that tells the outcome, and call `complete` when it is known. Whatever is raised inside rolls back and frees the key.
-
-        `secret`: of the answer nothing but its status is stored. A repeat comes in here too, with `repeated`: it must change
-        nothing and make its answer anew.
+        Raises Replay or the idempotency problems. If the answer comes later (`Prefer: wait`), pass `resource`, the path
+        at which the outcome can be read, and call `complete` when it is known. An exception inside rolls back and frees
+        the key. `secret`: only the status of the answer is stored. A repeat also enters the block, with `repeated`: it
+        must change nothing, and make its answer again.
         """
         service: Service = self._state.service
         async with service.database.transaction(self.cause) as unit:
@@ -201,8 +203,9 @@ class Mutation:
         headers: dict[str, str] | None = None,
         personal_of: str | None = None,
     ) -> Response:
-        """The response (ETag from `version`), remembered as the first answer for the key. `personal_of`: the person whose
-        words or details it holds; it is kept encrypted with their key."""
+        """The response (ETag from `version`), stored as the first answer for the key. `personal_of`: the person whose
+        data it contains. It is then stored encrypted with their key.
+        """
         self._personal_of = personal_of
         if self.repeated:
             headers = {**(headers or {}), REPLAYED: "true"}
@@ -214,8 +217,8 @@ class Mutation:
     async def complete(self, response: Response | Problem) -> Response:
         """Stores the answer of a change whose unit was committed before the outcome was known, and returns it.
 
-        A `Problem` is the outcome of a change that took place and was refused over topics. The change has happened: if its
-        answer cannot be stored now, the caller gets it all the same, and a repeat reads the resource anew.
+        A `Problem` is the outcome of a change that took place and was then refused on topics. If the answer cannot be
+        stored now, the caller gets it anyway, and a repeat reads the resource again.
         """
         if isinstance(response, Problem):
             response = self._prefer_applied(response.response())

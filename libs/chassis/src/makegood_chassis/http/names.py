@@ -1,7 +1,6 @@
-"""Names of people and places, as they go into messages to others.
-
-A name may hold anything that somebody is called by, in any script: also joiners, which Persian, Hindi and emoji need. It may not
-steer how the text around it reads (bidi controls), lead anywhere (mail programs make links of addresses), or show nothing.
+"""Names of people and places, as they appear in messages to others. A name may contain anything that people are called,
+in any script, including joiners, which Persian, Hindi and emoji need. It must not change how the text around it reads
+(bidi controls), become a link (mail programs make links of addresses), or be invisible.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _UNSEEN: Final = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{C}\p{Z}\u28
 """U+2800 is the braille pattern without a dot."""
 _SEEN: Final = regex.compile(r"[\p{L}\p{N}\p{P}\p{S}]")
 _STOPS: Final = regex.compile(r"[\u3002\uff61]")
-"""Full stops that browsers read as the dot of an address; normalization turns the others into it."""
+"""Full stops that browsers read as the dot of an address. Normalization turns the others into it."""
 _ADDRESS: Final = regex.compile(
     r"""
     (?<!\d) (?<!\d\.) \d{1,3} (?: \. \d{1,3} ){3} (?! \.?\d)          # an IPv4 address
@@ -36,11 +35,12 @@ _UNICODE_DOMAIN: Final = regex.compile(
     r" | تونس | سورية | سوريا | فلسطين | اليمن | بھارت | شبكة | موقع | بازار | كوم | ابوظبي | همراه )(?![\p{L}\p{N}\p{M}])",
     regex.VERBOSE | regex.IGNORECASE,
 )
-"""Under the top-level domains in other scripts (IANA's root zone); the library knows none of them."""
+"""Domains under top-level domains in other scripts (IANA's root zone), none of which the library knows."""
 _TITLE: Final = regex.compile(
     r"(?:(?:Dr|Prof|Dipl|Mag|Ing|Lic|St|Ste|Mr|Mrs|Ms|Fr|Sr|Rev|Hr|Priv)\.)+\p{L}+ | [BDM]\.Sc", regex.VERBOSE
 )
-"""Titles before a dot that some write without the blank after it; what follows them may be a top-level domain."""
+"""Titles with a dot that some people write without a blank after it, although what follows may be a top-level domain.
+"""
 
 _common: Final = LinkifyIt()
 _every: Final = LinkifyIt().tlds(TLDS)
@@ -49,7 +49,7 @@ _every: Final = LinkifyIt().tlds(TLDS)
 def holds_address(text: str) -> bool:
     """Whether a mail program might make a link of something in the text: an address of the web or of a mailbox.
 
-    `M.Sc` and `Dr.No` could be domains as well; a title with its capital and no path is taken for one.
+    `M.Sc` and `Dr.No` could also be domains. A capitalised title without a path counts as a title.
     """
     plain = _STOPS.sub(".", unicodedata.normalize("NFKC", text))
     plain = regex.sub(r"\p{Default_Ignorable_Code_Point}", "", plain)
@@ -79,4 +79,4 @@ Name = Annotated[
     StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
     AfterValidator(_readable_name),
 ]
-"""What a person or a place is called; 1 to 200 characters."""
+"""The name of a person or a place: 1 to 200 characters."""

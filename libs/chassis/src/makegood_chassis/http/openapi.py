@@ -71,19 +71,19 @@ def _is_list(annotation: Any) -> bool:
 
 
 def answer_model(route: APIRoute, status: int) -> Any:
-    """The model of a route's answer with this status; None where it has none."""
+    """The model of a route's answer with this status. None if it has none."""
     model = route.responses.get(status, {}).get("model")
     return route.response_model if model is None and status == (route.status_code or 200) else model
 
 
 def operation_id(route: APIRoute) -> str:
-    """What generated clients call the operation: the handler's name, such as `bookSession` for `book_session`."""
+    """The operation's name in generated clients: the handler's name, such as `bookSession` for `book_session`."""
     first, *others = (route.operation_id or route.name).split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The document, made once."""
+    """The document, which is made once."""
     schema = get_openapi(
         title=app.title,
         version=app.version,
@@ -152,7 +152,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> Non
 
 
 def _describe_stream(response: dict[str, Any]) -> None:
-    """The schema of a stream is that of its text, which says what each event holds: it is not JSON as a whole."""
+    """Describes a stream by the schema of its events, because it is not JSON as a whole."""
     stream = response.get("content", {}).get("text/event-stream", {})
     if "$ref" in stream.get("schema", {}):
         event = {"$ref": stream["schema"]["$ref"]}

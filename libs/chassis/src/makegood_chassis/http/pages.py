@@ -30,7 +30,7 @@ _BIGGEST = 2**63
 
 
 class Id(str):
-    """For `decode_cursor`: the position holds an id."""
+    """For `decode_cursor`: a text that is an id."""
 
 
 class Page(BaseModel, Generic[V]):
@@ -41,14 +41,14 @@ class Page(BaseModel, Generic[V]):
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        """`SessionPage` for a page of `SessionView`: this name stands in OpenAPI documents and generated clients."""
+        """`SessionPage` for a page of `SessionView`, for OpenAPI documents and generated clients."""
         return f"{getattr(params[0], '__name__', 'Any').removesuffix('View')}Page"
 
 
 def page(
     rows: Sequence[R], limit: int, view: Callable[[R], V], position: Callable[[R], tuple[Any, ...]]
 ) -> tuple[list[V], str | None]:
-    """(items, next_cursor) of `rows`, which were read with `LIMIT limit + 1` behind the cursor's position.
+    """(items, next_cursor) of `rows`, which were read with `LIMIT limit + 1` after the cursor's position.
 
     `position` gives the sort values of a row. They must be unique together (end with the id), so that no page skips or
     repeats an item.
@@ -67,8 +67,8 @@ def encode_cursor(*position: Any) -> str:
 def decode_cursor(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
     """The sort values in the cursor, as these types (`Id`: a text that is an id); None without a cursor.
 
-    Raises the 422 problem for a cursor that we did not make. The checksum finds damage. It is not a secret, and need not be:
-    a cursor only says where to continue in a list that the caller may read.
+    Raises the 422 problem for a cursor that we did not make. The checksum only detects damage. It is not a secret,
+    because a cursor only says where to continue in a list that the caller may read.
     """
     if cursor is None:
         return None

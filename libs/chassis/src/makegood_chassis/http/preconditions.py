@@ -1,4 +1,4 @@
-"""What a request's headers ask: `If-Match` and `If-None-Match` (RFC 9110 §13.1), and `Prefer` (RFC 7240)."""
+"""The headers `If-Match` and `If-None-Match` (RFC 9110 §13.1), and `Prefer` (RFC 7240)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ _LONGEST_WAIT = 3600
 
 
 def etag(version: int, shown: bytes | None = None) -> str:
-    """The strong entity tag of a version. `shown`: the answer's body, if it can change while the version stays, with the time or
-    with who reads it."""
+    """The strong entity tag of a version. `shown`: the answer's body, if it can change with the time or the reader
+    while the version stays.
+    """
     if shown is None:
         return f'"{version}"'
     return f'"{version}-{hashlib.blake2s(shown, digest_size=6).hexdigest()}"'
 
 
 def not_modified(sent: bytes | None, tag: bytes) -> bool:
-    """Whether `If-None-Match` names the entity tag, compared weakly: a proxy that compresses makes a tag weak (RFC 9110 §13.1.2).
+    """Whether `If-None-Match` names the entity tag, compared weakly: a proxy that compresses makes a tag weak (RFC 9110
+    §13.1.2).
 
-    What is malformed asks for nothing, so the whole answer is sent.
+    A malformed header is ignored, so the whole answer is sent.
     """
     if sent is None:
         return False
@@ -41,7 +43,7 @@ def not_modified(sent: bytes | None, tag: bytes) -> bool:
 def check_version(sent: Sequence[str], version: int, *, required: bool = False) -> None:
     """Compares `If-Match` (all its header lines) with the entity's version, strongly.
 
-    Raises 412 `version-mismatch`; 428 `version-required` where it must be sent and was not; 422 where it is malformed.
+    Raises 412 `version-mismatch`, 428 `version-required` if it is required and missing, and 422 if it is malformed.
     """
     if not sent:
         if required:
@@ -57,7 +59,7 @@ def check_version(sent: Sequence[str], version: int, *, required: bool = False) 
 
 
 def preferences(sent: Sequence[str]) -> dict[str, str]:
-    """The preferences of all `Prefer` lines by lower-case name; of one named twice the first counts."""
+    """The preferences of all `Prefer` headers by lower-case name. If one is given twice, the first counts."""
     found: dict[str, str] = {}
     for line in sent:
         for part in _outside_quotes(line, ","):
@@ -69,7 +71,7 @@ def preferences(sent: Sequence[str]) -> dict[str, str]:
 
 
 def wait_seconds(sent: Sequence[str]) -> int | None:
-    """`N` of `Prefer: wait=N`, whole seconds; None where it was not asked for, or not in this form (then it is ignored)."""
+    """`N` of `Prefer: wait=N`, whole seconds. None if it is not given, or malformed and therefore ignored."""
     if not sent:
         return None
     usual = _ONLY_WAIT.fullmatch(sent[0])  # spares the hot path the parsing
@@ -78,7 +80,7 @@ def wait_seconds(sent: Sequence[str]) -> int | None:
 
 
 def _outside_quotes(text: str, separator: str) -> list[str]:
-    """Splits at separators that do not stand in a quoted string."""
+    """Splits at separators that are not in a quoted string."""
     parts, start, quoted, escaped = [], 0, False, False
     for index, character in enumerate(text):
         if escaped:

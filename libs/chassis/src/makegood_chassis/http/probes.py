@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def probes(service: Service) -> APIRouter:
-    """/livez, /readyz, /startupz, /metrics: without a token, so on a port of their own that is not reachable from outside."""
+    """/livez, /readyz, /startupz, /metrics: without a token, and therefore on a separate port that is not reachable
+    from outside.
+    """
     router = APIRouter(include_in_schema=False)
     health = service.health
 

@@ -96,7 +96,7 @@ class ProblemDocument(BaseModel):
 
 
 def problem_schemas() -> dict[str, Any]:
-    """The components `Problem` and what it holds. Members that are not always there are simply missing then, never null."""
+    """The component `Problem` and those that it uses. Optional members are left out, never null."""
     schema = ProblemDocument.model_json_schema(
         mode="validation", ref_template="#/components/schemas/{model}", by_alias=True
     )

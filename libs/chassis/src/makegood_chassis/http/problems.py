@@ -15,7 +15,7 @@ from makegood_chassis.refusals import CommandRefused, FieldRefused, NotFound, Ru
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 50
-"""Field errors that one answer lists at most."""
+"""The maximum number of field errors in one answer."""
 
 
 def _plain(value: Any) -> Any:
@@ -28,14 +28,14 @@ _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 _NO_RULE: Final = frozenset({"idempotency-in-flight"})
-"""Conflicts that no rule of the product makes."""
+"""Conflicts that do not come from a rule of the product."""
 
 
 class Problem(Exception):
     """Raised anywhere below a request, answered as `application/problem+json`. `members` are extension members.
 
-    A rule's 409 always has `reasons`; where none are given, its own code is the one reason. Raises TypeError for a member
-    that the OpenAPI documents do not know: it belongs into `problem_models.ProblemDocument` first.
+    A rule's 409 always has `reasons`. If none are given, its own code is the only reason. Raises TypeError for a member
+    that the OpenAPI documents do not know: first add it to `problem_models.ProblemDocument`.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ def problem_response(
     headers: dict[str, str] | None = None,
     members: dict[str, Any] | None = None,
 ) -> Response:
-    """An answer in the shape of RFC 9457, for `Problem` and for statuses that have no type of their own (`about:blank`)."""
+    """An answer as in RFC 9457, for `Problem` and for statuses without their own type (`about:blank`)."""
     body = {"type": uri, "title": title, "status": status, "detail": detail, **(members or {})}
     return Response(_encode(body), status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def not_found(what: str) -> Problem:
-    """For a thing addressed by its id that is not there or is not the caller's."""
+    """The problem for an id that does not exist or is not the caller's."""
     return Problem("not-found", f"There is no such {what}.")
 
 

@@ -40,9 +40,9 @@ _WANTED: Final = frozenset(
 _CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", "app", "state")
 _LONGEST_TIMEOUT_TEXT: Final = 9
 _PATIENCE: Final = 3.0
-"""Seconds that a refusal waits for its rows."""
+"""Seconds that a refusal waits for its rows to be written."""
 _FAREWELL: Final = 1.0
-"""Seconds in which a client whose token ended can take the end of its stream."""
+"""Seconds that a client whose token has expired has to read the end of its stream."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class RequestMiddleware:
                     await self._keep_access(message["status"], context)
                 status = message["status"]
                 if handling and context.refusal is None:
-                    deadline.reschedule(None)  # from here on it is the client's pace; a stream may last
+                    deadline.reschedule(None)  # from here on the client sets the pace, and a stream may last
                 self._complete_headers(message, context)
             await send(message)
 
@@ -138,7 +138,9 @@ class RequestMiddleware:
             await response(scope, receive, send)
 
     async def _read_anew(self, scope: Scope, replay: Replay) -> Response:
-        """The resource of a change that never answered, read by the same caller: 202 with it, or what the read answered."""
+        """Answers for a change that never answered, by reading its resource as the same caller: 202 with the resource,
+        or the answer of the read.
+        """
         path = str(replay.resource)
         read: Scope = {
             **{name: scope[name] for name in _CONNECTION if name in scope},
@@ -171,7 +173,9 @@ class RequestMiddleware:
         return Response(bytes(body), status, headers=headers)
 
     async def _keep_access(self, status: int, context: RequestContext) -> None:
-        """What could not be logged is not shown (SEC-5). An internal error shows no data."""
+        """Writes the access log. Data is not shown if its access could not be logged (SEC-5). An internal error shows
+        no data.
+        """
         accesses = context.accesses
         if accesses is None or not self._service.audited:
             return
@@ -184,7 +188,7 @@ class RequestMiddleware:
                 await accesses.keep(queries)
 
     def _seconds(self, sent: dict[bytes, bytes]) -> float:
-        """Until the deadline: our own, or the gateway's where that is nearer."""
+        """Seconds until the deadline: ours or the gateway's, whichever is earlier."""
         expected = sent.get(b"x-envoy-expected-rq-timeout-ms")
         if expected is not None and expected.isdigit() and len(expected) <= _LONGEST_TIMEOUT_TEXT and int(expected) > 0:
             return min(self._deadline, int(expected) / 1000)
@@ -221,7 +225,7 @@ class RequestMiddleware:
 
 
 def _without_body(send: Send) -> Send:
-    """HEAD is answered as GET without the body (RFC 9110 §9.3.2). A body that goes on, as a stream's, is broken off."""
+    """HEAD is answered as GET without the body (RFC 9110 §9.3.2). A body that continues, as in a stream, is cut off."""
 
     async def headers_alone(message: Message) -> None:
         if message["type"] != "http.response.body":

@@ -1,4 +1,6 @@
-"""A process that serves learns of revoked tokens, and ends what their callers have open: streams, waits, whatever takes long."""
+"""A serving process reads which tokens were revoked, and ends the open streams, waits and other long requests of their
+callers.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
 EVERY: Final = 2.0
-"""Seconds between two looks; the whole way of a revocation must take less than ten (SEC-2)."""
+"""Seconds between two checks. A revocation must take effect within ten seconds (SEC-2)."""
 
 
 async def follow_revocations(service: Service, authenticator: Authenticator, *, every: float = EVERY) -> None:
-    """Until cancelled. While the database is away, what is known stays."""
+    """Runs until cancelled. While the database cannot be reached, known revocations stay."""
     while True:
         await asyncio.sleep(every)
         try:
@@ -29,7 +31,7 @@ async def follow_revocations(service: Service, authenticator: Authenticator, *, 
 
 
 def end_what_is_no_longer_good(service: Service, authenticator: Authenticator) -> None:
-    """Ends requests whose token was revoked, or whose key was withdrawn or not confirmed lately."""
+    """Ends requests whose token was revoked, or whose key was withdrawn or not confirmed recently."""
     for request in list(service.open_requests):
         if request.caller is not None and not authenticator.still_good(request.caller):
             fresh = authenticator.keys.fresh

@@ -72,18 +72,18 @@ def asks_why(entries: tuple[Grant | Denial, ...]) -> bool:
 
 
 _ELEVATED: Final = frozenset({"support", "ops"})
-"""Roles that see other people's data by the role alone, and must say why."""
+"""Roles that may access other people's data because of the role alone, and must say why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A caller whose role may do this; the relation to the resource remains to be checked."""
+    """A caller whose role may do this. The relation to the resource must still be checked."""
 
     caller: Caller
     operation: str
     grants: tuple[Grant, ...]
     accesses: Accesses | None = None
-    """Of the request, for the access log."""
+    """The request's accesses, for the access log."""
 
     def role_for(
         self, *, person_id: str | None = None, member_id: str | None = None, provider_id: str | None = None
@@ -122,7 +122,7 @@ class Access:
         provider_id: str | None = None,
         entity: str | None = None,
     ) -> Role | None:
-        """As `role_for`, and noted for the access log: whose thing it is, and who is shown it or refused (SEC-5)."""
+        """As `role_for`. Also notes for the access log whose data it is, and who gets it or is refused (SEC-5)."""
         role = self.role_for(person_id=person_id, member_id=member_id, provider_id=provider_id)
         if role is None:
             self.refuse(person_id, member_id, provider_id)
@@ -133,8 +133,9 @@ class Access:
         return role
 
     def note(self, *people: str | None, role: Role | None = None, entity: str | None = None) -> None:
-        """Notes for the access log that these people's data is shown or changed. For what `require` does not see: lists, and
-        things that the request makes. `entity`: which part of it, such as `session:<id>`."""
+        """Notes for the access log that these people's data is shown or changed. For what `require` does not see:
+        lists, and things that the request creates. `entity`: which part of it, such as `session:<id>`.
+        """
         if self.accesses is not None:
             others = (person for person in people if person is not None and person != self.caller.subject)
             self.accesses.note(role, others, entity)
@@ -153,18 +154,18 @@ class Access:
 
 
 ACCESS_KEY: Final = "makegood.access"
-"""Where a request's scope has what `Operation` answered the gate."""
+"""The key in a request's scope of what `Operation` returned to the gate."""
 
 
 class Operation:
-    """The dependency that `operation` answers: knows its name, so that the app can check the routes against the table."""
+    """The dependency that `operation` returns. It has its name, so that the app can check the routes against the table."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     async def __call__(self, request: Request) -> Access:
         scope = request.scope
-        if (found := scope.get(ACCESS_KEY)) is not None:  # the gate has asked before the route does
+        if (found := scope.get(ACCESS_KEY)) is not None:  # the gate has called it before the route
             return found  # type: ignore[no-any-return]
         caller = await authenticate(request)
         state = scope["app"].state
@@ -190,7 +191,7 @@ class Operation:
 
 @lru_cache(maxsize=4096, typed=True)  # `typed`: an AboutNobody equals a plain tuple
 def _granted(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> tuple[tuple[Grant, ...], bool]:
-    """What the roles have of the operation; and whether one of them is support's or ops', and it is about people."""
+    """What the roles may do of the operation, and whether support or ops are among them and it is about people."""
     grants = tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
     return grants, asks_why(entries) and any(grant.role in _ELEVATED for grant in grants)
 
@@ -226,16 +227,15 @@ def _check_parameters(request: Request, known: Mapping[str, bool]) -> None:
 def operation(name: str) -> Operation:
     """FastAPI dependency of a route: `access: Annotated[Access, Depends(operation("session.confirm"))]`.
 
-    401 without a valid token, 403 for a role that may not do it, 400 for support and ops who do not say why they look
-    at a person's data (`access-reason-required`), 422 for a query parameter that the route does not
-    know. The table is the app's (`create_app(rights=…)`);
-    an operation that is not in it fails at start, and so does a route without one.
+    Raises 401 without a valid token, 403 for a role that may not do it, 400 for support and ops who give no reason for
+    accessing a person's data (`access-reason-required`), and 422 for an unknown query parameter. The table is the app's
+    (`create_app(rights=…)`). An operation that is not in it fails at start, and so does a route without one.
     """
     return Operation(name)
 
 
 async def authenticate(request: Request) -> Caller:
-    """The caller, by the access token alone. Raises the 401 problem, or 503 while tokens cannot be checked."""
+    """The caller, identified by the access token. Raises the 401 problem, or 503 while tokens cannot be checked."""
     context: RequestContext = request.scope[SCOPE_KEY]
     if context.caller is not None:
         return context.caller
@@ -266,7 +266,7 @@ def _unauthenticated(detail: str, challenge: str) -> Problem:
 
 
 def invalid_token(why: str) -> Problem:
-    """The 401 problem for a token that is not valid, or no longer."""
+    """The 401 problem for a token that is not valid, or no longer valid."""
     return _unauthenticated(f"The access token is not valid: {why}.", 'Bearer error="invalid_token"')
 
 

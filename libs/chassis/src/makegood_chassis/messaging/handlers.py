@@ -21,15 +21,15 @@ B = TypeVar("B")
 EventHandler = Callable[[Sequence[Received[Any]], UnitOfWork], Awaitable[None]]
 """Handles events of one type that were not handled before, in their topic's order, in one transaction.
 
-It must lock what it changes in a fixed order (sort by id), pass `cause=received.cause` to each publish, and raise for an
-event it cannot take: then the batch is split until the culprit stands alone, and that one goes to the dead letters.
+It must lock what it changes in a fixed order (sort by id), pass `cause=received.cause` to each publish, and raise for
+an event that it cannot handle: then the batch is split until that event is alone, and it goes to the dead letters.
 """
 
 EventHandlers = Mapping[type[Event], EventHandler]
 """Event type → handler, as the consumer needs it. The topics to read follow from it."""
 
 IsRelevant = Callable[[Event], bool]
-"""Whether a service has anything to do with an event of a type that it handles. What does not concern it touches no table."""
+"""Whether an event of a handled type is relevant to the service. An event that is not touches no table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Due:
 
 
 DeadlineHandler = Callable[[Sequence[Due], UnitOfWork], Awaitable[None]]
-"""Handles deadlines of one kind whose moment has come, in one transaction. `unit.cause` starts a new story."""
+"""Handles due deadlines of one kind, in one transaction. `unit.cause` is a new cause."""
 
 DeadlineHandlers = Mapping[str, DeadlineHandler]
 """Deadline kind → handler, as the deadline worker needs it."""
 
 Needing: TypeAlias = "Callable[[B, UnitOfWork], Awaitable[None]] | Callable[[B, UnitOfWork, D], Awaitable[None]]"
-"""A handler as it stands in a service's routing table: the third parameter, if it has one, takes the service's dependencies."""
+"""A handler in a service's routing table. Its third parameter, if it has one, takes the service's dependencies."""
 
 EventRoutes: TypeAlias = "Mapping[type[Event], Needing[Sequence[Received[Any]], D]]"
 """A service's routing table of events."""

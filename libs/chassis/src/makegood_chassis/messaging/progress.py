@@ -1,4 +1,4 @@
-"""How far a consumer has read, for code that must know whether all news up to a moment has been handled."""
+"""How far a consumer has read, for code that must know whether all events up to a moment have been handled."""
 
 from __future__ import annotations
 

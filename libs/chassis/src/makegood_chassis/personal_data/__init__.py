@@ -1,6 +1,6 @@
-"""Words that people wrote, encrypted at rest with a key for each person: once the key is gone, so are the words, in every
-replica, and in every backup that does not hold the keys.
+"""What people wrote, encrypted at rest with a key per person. Once the key is destroyed, the texts are unreadable in
+every replica, and in every backup without the keys.
 
-`master_keys` wrap people's keys, a `KeyStore` keeps them, `PersonalData` seals and opens texts, `letters` are texts inside
-events, `maintenance` seals what older versions left in the clear and follows a change of the master key.
+`master_keys` encrypt people's keys, a `KeyStore` stores them, `PersonalData` seals and opens texts, `letters` are texts
+inside events, and `maintenance` seals what older versions stored in the clear and follows changes of the master key.
 """

@@ -1,4 +1,4 @@
-"""Where the keys of people live: a port, and the store in the service's own database."""
+"""Stores people's keys: the interface, and the store in the service's own database."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ COMMENT ON TABLE personal_keys IS
 ALTER TABLE idempotency_keys ADD COLUMN sealed_for text;
 COMMENT ON COLUMN idempotency_keys.sealed_for IS 'Whose key the kept answer is encrypted with; null: it holds nothing personal.';
 """
-"""What the migration of a service executes that keeps words of people."""
+"""For the migration of a service that stores people's texts."""
 
 _FIND: Final = "SELECT person_id, wrapped, master_key FROM personal_keys WHERE person_id = ANY($1::text[])"
 _LOCK: Final = f"{_FIND} ORDER BY person_id FOR KEY SHARE"
-"""Until this transaction ends, the key that it seals with cannot be destroyed."""
+"""Until this transaction ends, the key that it uses cannot be destroyed."""
 _ADD: Final = """
 INSERT INTO personal_keys (person_id, wrapped, master_key)
 SELECT person_id, wrapped, $3 FROM unnest($1::text[], $2::bytea[]) AS new (person_id, wrapped)
@@ -45,24 +45,26 @@ FROM unnest($1::text[], $2::bytea[]) AS new (person_id, wrapped) WHERE k.person_
 
 
 class KeyStore(Protocol):
-    """Keeps one key a person. What a store destroys must not come back."""
+    """Stores one key per person. A destroyed key must not come back."""
 
     async def find(self, queries: Queries, people: Collection[str]) -> dict[str, bytes]:
         """The keys of those people who have one."""
 
     async def obtain(self, unit: UnitOfWork, people: Collection[str]) -> dict[str, bytes]:
-        """The keys of all these people; who has none gets one. They hold at least until `unit` ends."""
+        """The keys of all these people. A person without one gets a new one. They exist at least until `unit` ends."""
 
     async def destroy(self, unit: UnitOfWork, people: Collection[str]) -> None:
-        """Destroys the keys of these people, with `unit` or before it."""
+        """Destroys the keys of these people, with `unit` or earlier."""
 
     async def rewrap(self, unit: UnitOfWork, at_once: int) -> int:
-        """Brings keys under the current master key, `at_once` at most; how many there were."""
+        """Encrypts at most `at_once` keys with the current master key. Returns how many there were."""
 
 
 class PostgresKeyStore:
-    """In a table beside the data, which backups of the data leave out. A thief of the database needs the master key as well; whoever has that and
-    a backup of this table can read what was erased since, so keep such backups apart and for a shorter time."""
+    """Stores keys in a table that backups of the data leave out. Somebody who steals the database also needs the master
+    key. With that and a backup of this table, data that was erased since can be read, so keep such backups separately
+    and for a shorter time.
+    """
 
     def __init__(self, master_keys: MasterKeys) -> None:
         self._master = master_keys

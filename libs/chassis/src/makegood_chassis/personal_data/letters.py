@@ -1,8 +1,8 @@
-"""Words that go from one service to another inside an event: any service can seal them for a person with the public half of a key,
-and only who holds that person's key opens them (HPKE, RFC 9180).
+"""Texts that go from one service to another inside an event. Any service can seal them for a person with the public
+half of a key, and only a service with that person's key can open them (HPKE, RFC 9180).
 
-The pair is derived from the person's key in `personal_keys`. Once that key is destroyed, what was sealed opens nowhere, however
-many copies of it a topic, a backup or a dead letter holds.
+The pair is derived from the person's key in `personal_keys`. Once that key is destroyed, no copy in a topic, backup or
+dead letter can be opened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _LENGTH: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What a sealed text is bound to: the event's `kind`, its `entity`, and the `author`. With another one it does not open."""
+    """What a sealed text is bound to: the event's `kind`, its `entity`, and the `author`. It can only be opened with
+    the same ones.
+    """
 
     kind: str
     entity: str
@@ -37,27 +39,27 @@ class Letter:
 
 
 def public_half(key: bytes) -> str:
-    """What others seal with for the person whose key this is, in base64."""
+    """The public half with which others seal for the person with this key, in base64."""
     return base64.b64encode(_private(key).public_key().public_bytes_raw()).decode()
 
 
 def seal_letter(public_key: str, letter: Letter, text: str) -> str:
-    """The sealed text in base64. Raises ValueError for a key that is none."""
+    """The sealed text in base64. Raises ValueError for an invalid key."""
     recipient = X25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
     return base64.b64encode(_SUITE.encrypt(text.encode(), recipient, letter.bound)).decode()
 
 
 def seals(public_key: str) -> bool:
-    """Whether a text can be sealed with it at all."""
+    """Whether the key can seal a text at all."""
     try:
         seal_letter(public_key, Letter("", "", ""), "")
-    except ValueError:  # also of a point with which every secret is the same
+    except ValueError:  # also for a point with which every secret is the same
         return False
     return True
 
 
 def open_letter(key: bytes, letter: Letter, sealed: str) -> str | None:
-    """The text; None if it was not sealed for this key, or not for this place."""
+    """The text. None if it was not sealed for this key and place."""
     try:
         return _SUITE.decrypt(base64.b64decode(sealed, validate=True), _private(key), letter.bound).decode()
     except (InvalidTag, binascii.Error, ValueError):

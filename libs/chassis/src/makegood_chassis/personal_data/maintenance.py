@@ -28,7 +28,7 @@ async def rewrap(service: Service, unit: UnitOfWork, at_once: int) -> int:
 
 
 async def seal_all(service: Service, steps: Sequence[Step]) -> int:
-    """Does every step until nothing is left; how many rows there were."""
+    """Repeats every step until nothing is left. Returns how many rows there were."""
     done = 0
     for step in steps:
         while True:
@@ -41,7 +41,7 @@ async def seal_all(service: Service, steps: Sequence[Step]) -> int:
 
 
 def keep_sealed(*steps: Step) -> Callable[[Service], Awaitable[None]]:
-    """A worker that does so at its start and every minute: while versions are changed, an old one may still write."""
+    """A worker that does so at its start and every minute, because an older version may still write during an update."""
 
     async def sealing(service: Service) -> None:
         async def job() -> None:

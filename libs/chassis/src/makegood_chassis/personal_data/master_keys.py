@@ -1,4 +1,4 @@
-"""Keys out of the settings that wrap the keys of people (setting DATA_KEYS)."""
+"""The keys that encrypt people's keys (setting DATA_KEYS)."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ LENGTH: Final = 32
 """Bytes of a key: AES-256."""
 NONCE: Final = 12
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
-FORM: Final = "write `<id>:<32 bytes in base64>`, several with commas between, the one to use first"
+FORM: Final = "write `<id>:<32 bytes in base64>`, several separated by commas, the one to use first"
 
 
 class UnknownMasterKey(Exception):
-    """A person's key is wrapped with a master key that the settings do not have; the message is its id."""
+    """A person's key is encrypted with a master key that the settings do not have. The message is its id."""
 
 
 class MasterKeys:
-    """The first of `keys` wraps; all of them unwrap. Raises ValueError for none, or one of the wrong length."""
+    """The first of `keys` encrypts, all of them decrypt. Raises ValueError if there is none, or one of the wrong
+    length.
+    """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys or any(len(key) != LENGTH for key in keys.values()):
             raise ValueError(FORM)
         self._keys = dict(keys)
         self.current = next(iter(keys))
-        """The id of the one that wraps."""
+        """The id of the key that encrypts."""
 
     @classmethod
     def parse(cls, text: str) -> MasterKeys:
-        """From the setting. Raises ValueError with advice that quotes nothing of it."""
+        """Parses the setting. Raises ValueError with advice that does not quote it."""
         keys: dict[str, bytes] = {}
         for part in text.split(","):
             name, _, value = part.strip().partition(":")
@@ -52,16 +54,16 @@ class MasterKeys:
 
     @classmethod
     def development(cls) -> MasterKeys:
-        """What stands in for a master key where development gives none. Everybody can read it here: it protects nothing."""
+        """The master key in development if none is set. Everybody can read it here, so it protects nothing."""
         return cls({"development": hashlib.sha256(b"makegood development").digest()})
 
     def wrap(self, key: bytes, person_id: str) -> bytes:
-        """A person's key, wrapped with the current master key."""
+        """A person's key, encrypted with the current master key."""
         nonce = os.urandom(NONCE)
         return nonce + AESGCM(self._keys[self.current]).encrypt(nonce, key, person_id.encode())
 
     def unwrap(self, wrapped: bytes, person_id: str, master_key: str) -> bytes:
-        """The person's key. Raises UnknownMasterKey, or ValueError for one that was tampered with."""
+        """The person's key. Raises UnknownMasterKey, or ValueError if it was tampered with."""
         if master_key not in self._keys:
             raise UnknownMasterKey(master_key)
         try:
@@ -71,8 +73,7 @@ class MasterKeys:
             raise ValueError("a person's key does not fit its master key") from None
 
     def secret(self, purpose: str, master_key: str | None = None) -> bytes:
-        """A key for another purpose, derived from a master key, the current one unless another is named. Raises
-        UnknownMasterKey."""
+        """A key for another purpose, derived from the current or the named master key. Raises UnknownMasterKey."""
         name = master_key or self.current
         if name not in self._keys:
             raise UnknownMasterKey(name)
@@ -80,5 +81,5 @@ class MasterKeys:
 
 
 def new_key() -> bytes:
-    """A fresh key of a person."""
+    """A new key for a person."""
     return AESGCM.generate_key(LENGTH * 8)

@@ -1,6 +1,5 @@
-"""Seals texts with the key of the person whose words they are, and opens them (AES-256-GCM).
-
-A sealed text names its key and is bound to its table, row and person: in another row it does not open.
+"""Seals and opens texts with the key of the person whose texts they are (AES-256-GCM). A sealed text names its key and
+is bound to its table, row and person, so it cannot be opened in another row.
 """
 
 from __future__ import annotations
@@ -24,25 +23,27 @@ if TYPE_CHECKING:
     from makegood_chassis.database import Queries, UnitOfWork
 
 REMEMBERED: Final = 5.0
-"""Seconds for which a process reads with a key that it has seen: an erasure holds everywhere so soon."""
+"""Seconds for which a process caches a key for reading. An erasure takes effect everywhere within this time."""
 MOST_REMEMBERED: Final = 1000
 _VERSION: Final = b"\x01"
 _FORGET_ANSWERS: Final = """
 UPDATE idempotency_keys SET headers = NULL, body = NULL, sealed_for = NULL
 WHERE status IS NOT NULL AND (caller = ANY($1::text[]) OR sealed_for = ANY($1::text[]))
 """
-"""The keys stay, or the same request would happen again. The answer of the very request which erases comes later."""
+"""The idempotency keys stay; otherwise the same request could take effect again. The answer of the erasing request
+itself is stored later.
+"""
 _NAME: Final = 8
-"""Bytes that tell one key of a person from a later one."""
+"""Bytes that distinguish a person's key from a later one."""
 
 
 class Tampered(Exception):
-    """A sealed text that was changed, or that stands in a place which is not its own."""
+    """A sealed text that was changed or moved to another place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text stands, and whose words it is: `table` without its schema, `row` by its key."""
+    """The place of a text, and whose text it is: `table` without its schema, `row` by its key."""
 
     table: str
     row: str
@@ -54,7 +55,9 @@ class Place:
 
 
 class PersonalData:
-    """Seals and opens. Reading asks for all keys at once and remembers them for REMEMBERED seconds; writing always asks."""
+    """Seals and opens texts. Reading fetches all keys at once and caches them for REMEMBERED seconds. Writing always
+    fetches them.
+    """
 
     def __init__(self, keys: KeyStore, master_keys: MasterKeys, *, time: Callable[[], float] = time.monotonic) -> None:
         self.keys = keys
@@ -64,18 +67,18 @@ class PersonalData:
 
     @classmethod
     def of(cls, master_keys: MasterKeys) -> PersonalData:
-        """With the keys of people in the service's own database."""
+        """An instance with people's keys in the service's own database."""
         return cls(PostgresKeyStore(master_keys), master_keys)
 
     async def seal(self, unit: UnitOfWork, texts: Sequence[tuple[Place, str]]) -> list[bytes]:
-        """The sealed texts, in order. Who has no key yet gets one with `unit`."""
+        """The sealed texts, in order. A person without a key gets one with `unit`."""
         if not texts:
             return []
         keys = await self.keys.obtain(unit, {place.person_id for place, _ in texts})
         return [seal(keys[place.person_id], place, text) for place, text in texts]
 
     async def open(self, queries: Queries, sealed: Sequence[tuple[Place, bytes | None]]) -> list[str | None]:
-        """The texts, in order; None where there is none, or where its key was destroyed. Raises Tampered."""
+        """The texts, in order. None if there is none, or its key was destroyed. Raises Tampered."""
         people = {place.person_id for place, content in sealed if content}
         keys = await self._keys(queries, people) if people else {}
         return [
@@ -84,24 +87,26 @@ class PersonalData:
         ]
 
     async def public_halves(self, unit: UnitOfWork, people: Collection[str]) -> dict[str, str]:
-        """What other services seal with for these people. Who has no key yet gets one with `unit`."""
+        """The public halves with which other services seal for these people. A person without a key gets one with
+        `unit`.
+        """
         keys = await self.keys.obtain(unit, people)
         return {person: public_half(key) for person, key in keys.items()}
 
     async def open_letters(self, queries: Queries, letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
-        """The texts that came sealed inside events, in order; None where the author's key was destroyed, or never fitted.
-
-        Keys are not cached: a person who was erased and came back has a new one at once."""
+        """The texts that were sealed inside events, in order. None if the author's key was destroyed, or does not
+        match. Keys are not cached, because a person who was erased and came back has a new one at once.
+        """
         keys = await self.keys.find(queries, {letter.author for letter, _ in letters}) if letters else {}
         return _opened(keys, letters)
 
     async def take_letters(self, unit: UnitOfWork, letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
-        """The same for a transaction that keeps the texts: an erasure comes before it or after it."""
+        """As `open_letters`, for a transaction that stores the texts: an erasure happens before or after it."""
         known = await self.keys.find(unit, {letter.author for letter, _ in letters}) if letters else {}
         return _opened(await self.keys.obtain(unit, known) if known else {}, letters)
 
     async def destroy(self, unit: UnitOfWork, people: Collection[str]) -> None:
-        """Makes what these people's keys sealed unreadable, here and in every copy without the keys."""
+        """Destroys these people's keys, so that their texts become unreadable here and in every copy without the keys."""
         await self.keys.destroy(unit, people)
 
         def forget() -> None:
@@ -112,9 +117,9 @@ class PersonalData:
         unit.after_commit(forget)
 
     async def erase(self, unit: UnitOfWork, people: Collection[str]) -> None:
-        """The same, and the answers that are kept for repeated requests of these people, or about them, are forgotten.
-
-        Their keys stay taken: a repeat is told that the data was erased."""
+        """As `destroy`. Also deletes the stored answers to requests of these people, or about them. Their idempotency
+        keys stay used: a repeat is told that the data was erased.
+        """
         await self.destroy(unit, people)
         await unit.execute(_FORGET_ANSWERS, sorted(people))
 
@@ -150,7 +155,7 @@ def seal(key: bytes, place: Place, text: str) -> bytes:
 
 
 def unseal(key: bytes, place: Place, sealed: bytes) -> str | None:
-    """The text; None if another key of the person sealed it, which is destroyed. Raises Tampered."""
+    """The text. None if it was sealed with an earlier key of the person, which is destroyed. Raises Tampered."""
     head = len(_VERSION) + _NAME
     if sealed[: len(_VERSION)] != _VERSION or len(sealed) < head + NONCE:
         raise Tampered(f"a text of {place.table} is not sealed as it should be")
