@@ -22,7 +22,14 @@ ONE_BOOKING: Bounds = {
     "statements": {"booking": 18, "availability": 11, "credits": 14, "notifications": 11},
     "rows": {"inserted": 25.2, "updated": 3, "updated_hot": 8.5, "deleted": 4},
     "events": {"booking.sessions.v1": 2, "availability.reservations.v1": 1, "credits.holds.v1": 1},
-    "totals": {"wal_bytes": 35_000, "writing_transactions": 17},
+    "requests": {"booking POST /v1/sessions": 1},
+    "batches": {
+        "booking.sessions.v1": 2,
+        "availability.reservations.v1": 1,
+        "credits.holds.v1": 1,
+        "__consumer_offsets": 5,
+    },
+    "totals": {"wal_bytes": 35_000, "writing_transactions": 17, "broker_bytes": 7_000},
 }
 ONE_OF_TWENTY_MISSED: Bounds = {
     "statements": {"booking": 11, "availability": 2.5, "credits": 2.5, "notifications": 4},
@@ -33,7 +40,14 @@ ONE_OF_TWENTY_MISSED: Bounds = {
         "credits.ledger.v1": 1,
         "notifications.deliveries.v1": 4,
     },
-    "totals": {"wal_bytes": 50_000, "writing_transactions": 4},
+    "batches": {
+        "booking.sessions.v1": 1,
+        "availability.reservations.v1": 1,
+        "credits.ledger.v1": 1,
+        "notifications.deliveries.v1": 4,
+        "__consumer_offsets": 1,
+    },
+    "totals": {"wal_bytes": 50_000, "writing_transactions": 4, "broker_bytes": 12_000},
 }
 
 

@@ -1,4 +1,5 @@
-"""What a piece of work costs, as counts: statements, transactions, rows and WAL of each service's database, and events.
+"""What a piece of work costs, as counts: statements, transactions, rows and WAL of each service's database, what the broker
+writes, events, and HTTP requests.
 
     async with Meter(platform) as meter:
         async with meter.counting() as costs:
@@ -7,7 +8,8 @@
 
 Counts do not depend on how fast the machine is. The platform is first measured while it is idle. The statements that it
 runs then, such as looking for deadlines, `BEGIN` and `COMMIT`, and the tables that it changes then, such as leases, are
-left out. PostgreSQL must be embedded, because it counts with `pg_stat_statements` and `pg_walinspect`.
+left out. PostgreSQL and Kafka must be embedded: `pg_stat_statements` and `pg_walinspect` count, and the broker's log is
+read.
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import asyncpg
+import httpx
 from makegood_contracts.topics import TOPICS
-from makegood_stack import postgres
-from makegood_stack.ports import SERVICES
+from makegood_stack import kafka, postgres
+from makegood_stack.ports import LISTEN, PROBES_ABOVE, SERVICES
 from makegood_stack.topic_state import partition_ends
+from prometheus_client.parser import text_string_to_metric_families
 
+from makegood_testkit.broker_log import Written, written
 from makegood_testkit.platform import Platform
 
 _IDLE_SECONDS: Final = 5.0
@@ -56,6 +61,7 @@ _TABLES: Final = """
     FROM pg_class AS c JOIN pg_database AS d ON d.datname = current_database()
     WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
 """
+_REQUESTS: Final = "http_server_request_duration_seconds_count"
 _EFFECTS: Final = {
     "INSERT": "inserted",
     "INSERT+INIT": "inserted",
@@ -86,8 +92,14 @@ class Costs:
     """The same by table, such as `booking.inbox inserted`."""
     events: Counter[str] = field(default_factory=Counter)
     """Records, by topic."""
+    requests: Counter[str] = field(default_factory=Counter)
+    """HTTP requests, by service and operation, such as `booking POST /v1/sessions`."""
+    batches: Counter[str] = field(default_factory=Counter)
+    """Record batches that the broker wrote, by topic. A producer's request adds one to each partition that it writes to."""
     totals: Counter[str] = field(default_factory=Counter)
-    """`writing_transactions`: those that changed anything; `wal_bytes`: what they wrote."""
+    """`writing_transactions`: those that changed anything; `wal_bytes`: what they wrote; `broker_bytes`: what the broker
+    wrote to its topics, offsets included.
+    """
 
     def per(self, pieces: int) -> dict[str, dict[str, float]]:
         """The counts per piece of work, rounded to two digits, without zeros."""
@@ -101,6 +113,8 @@ class Costs:
 class _Look:
     calls: Counter[Query]
     events: Counter[str]
+    requests: Counter[str]
+    broker: Written
     lsn: str
 
 
@@ -140,10 +154,13 @@ class Meter:
         yield costs
         after = await self._look()
         costs.events = after.events - before.events
+        costs.requests = after.requests - before.requests
+        costs.batches = after.broker.batches - before.broker.batches
         idle = [key for key, table in self._tables.items() if table in self._changed_when_idle]
-        written = await self._admin.fetchrow(_TRANSACTIONS, before.lsn, after.lsn, *map(list, zip(*idle, strict=True)))
-        assert written is not None
-        costs.totals.update(wal_bytes=int(written["bytes"]), writing_transactions=written["transactions"])
+        changes = await self._admin.fetchrow(_TRANSACTIONS, before.lsn, after.lsn, *map(list, zip(*idle, strict=True)))
+        assert changes is not None
+        costs.totals.update(wal_bytes=int(changes["bytes"]), writing_transactions=changes["transactions"])
+        costs.totals["broker_bytes"] = (after.broker.bytes - before.broker.bytes).total()
         for query, calls in (after.calls - before.calls).items():
             if query not in self._asked_when_idle:
                 costs.statements[query.database.removeprefix("makegood_")] += calls
@@ -162,7 +179,24 @@ class Meter:
     async def _look(self) -> _Look:
         calls = Counter({Query(*row[:2]): row["calls"] for row in await self._admin.fetch(_STATEMENTS)})
         ends = await self._ends(topic.name for topic in TOPICS)
-        return _Look(calls, ends, await self._admin.fetchval(_POSITION))
+        broker = written(self._stack.home.state / kafka.NAME / "data")
+        return _Look(calls, ends, await self._requests(), broker, await self._admin.fetchval(_POSITION))
+
+    async def _requests(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        async with httpx.AsyncClient() as client:
+            for service in SERVICES:
+                port = self._stack.ports.of(service) + PROBES_ABOVE
+                metrics = (await client.get(f"http://{LISTEN}:{port}/metrics")).raise_for_status().text
+                for sample in (one for family in text_string_to_metric_families(metrics) for one in family.samples):
+                    if sample.name == _REQUESTS:
+                        labels = sample.labels
+                        route = labels["http_route"]
+                        if (
+                            route.startswith("/v1/") and "/dev/" not in route
+                        ):  # not those of probes and of the test itself
+                            found[f"{service} {labels['http_request_method']} {route}"] += int(sample.value)
+        return found
 
     async def _ends(self, topics: Iterable[str]) -> Counter[str]:
         ends: Counter[str] = Counter()
