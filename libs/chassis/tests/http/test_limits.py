@@ -173,7 +173,7 @@ async def test_a_whole_line_of_requests_gets_no_more_of_the_time_either(busy: ht
     seconds = time.monotonic() - begun
     worked = sum(answer.status_code == 404 for answer in answers) * BURN
     assert 0.1 <= worked <= 0.1 + 0.2 * seconds + 4 * BURN
-    assert {answer.status_code for answer in answers} == {404, 429}
+    assert {answer.status_code for answer in answers} <= {404, 429}
 
 
 async def test_a_wait_that_is_one_too_many_is_answered_without_it(
