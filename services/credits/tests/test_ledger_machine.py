@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import asyncpg
 import pytest
@@ -27,16 +27,13 @@ from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentEvent
 from makegood_credits.settings import CreditsSettings
 from makegood_plans.plans import Money
-from makegood_testkit.databases import as_owner
+from makegood_testkit.databases import Databases, as_owner
+from makegood_testkit.identity import Identity
 from makegood_testkit.service import CAUSE, MakeHarness
 
 from . import credits_harness as events
 from .credit_building import NOW
 from .credits_harness import CreditsHarness
-
-if TYPE_CHECKING:
-    from makegood_testkit.databases import Databases
-    from makegood_testkit.identity import Identity
 
 OPERATIONS = 10_000
 PAYMENTS = DevelopmentPayments("secret", "http://127.0.0.1/dev/checkouts")

@@ -129,6 +129,7 @@ async def test_stripe_is_asked_to_give_back_what_was_paid_in_the_session(stripe_
     server = stripe_only.server
     for _ in range(2):
         await stripe_only.provider.refund("refund-1", "cs_1", PRICE)
+    assert list(server.refunds) == ["refund-1"], "a repeat has the same idempotency key"
     assert {name: server.refunds["refund-1"][name] for name in ("payment_intent", "amount")} == {
         "payment_intent": "pi_cs_1",
         "amount": "6500",

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 import pytest_asyncio
+import structlog
 from makegood_chassis.access.chain import PRUNE, Seal, breaks
 from makegood_chassis.access.pruning import prune
 from makegood_chassis.access.refusals import Refusals
@@ -241,4 +242,6 @@ async def test_whoever_names_ever_new_people_does_not_fill_the_log(database: Dat
 async def test_a_refusal_is_answered_though_it_cannot_be_written(database: Database) -> None:
     async with database.reading() as queries:
         await queries.execute("DROP TABLE access_rows")
-    await Refusals(database).keep(access(refused=True))
+    with structlog.testing.capture_logs() as logs:
+        await Refusals(database).keep(access(refused=True))
+    assert [line["event"] for line in logs] == ["a refusal was not logged"]
