@@ -82,13 +82,13 @@ async def search_slots(
     last = decode_cursor(cursor, datetime)
     if last is not None:
         start = max(start, last[0] + datetime.resolution)
-    asked = _question(access, provider_id, length_minutes, modality, venue_id)
+    question = _question(access, provider_id, length_minutes, modality, venue_id)
     async with dependencies.database.reading() as queries:
-        schedule, starts = await find_starts(queries, dependencies, asked, start, end, limit + 1)
+        schedule, starts = await find_starts(queries, dependencies, question, start, end, limit + 1)
     if schedule is None:
         return answer(200, Page[SlotView](items=[]))
     zone = schedule.hours.zone if time_zone is None else ZoneInfo(time_zone)
-    length = asked.length
+    length = question.length
     items, following = page(starts, limit, lambda at: _Slot(at, at + length, local_text(at, zone)), lambda at: (at,))
     return answer(200, {"items": items, "next_cursor": following})
 
@@ -121,11 +121,11 @@ async def check_availability(
     """
     _check_venue(modality, venue_id)
     optional_id("#/session_id", session_id)
-    asked = _question(access, provider_id, length_minutes, modality, venue_id)
+    question = _question(access, provider_id, length_minutes, modality, venue_id)
     by_provider = "provider" in access.caller.roles and access.caller.subject == provider_id
     async with dependencies.database.reading() as queries:
         missing = await who_is_not_free(
-            queries, dependencies, asked, starts_at, by_provider=by_provider, session_id=session_id
+            queries, dependencies, question, starts_at, by_provider=by_provider, session_id=session_id
         )
     return answer(200, AvailabilityView(available=missing is None, message=_MESSAGES[missing]))
 

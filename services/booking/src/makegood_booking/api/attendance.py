@@ -108,8 +108,8 @@ async def cancel_session(
     With `Prefer: wait=N`, the answer is 200 once the credit is settled. Otherwise it is 202.
     """
     session_id = valid_id(session_id, "session")
-    asked = body or CancelRequest()
-    if asked.share_remark and not (asked.remark or "").strip():
+    request = body or CancelRequest()
+    if request.share_remark and not (request.remark or "").strip():
         raise invalid("#/remark", "Required with `share_remark`.")
     shared = False
 
@@ -121,9 +121,9 @@ async def cancel_session(
             session_id,
             party_of(access, mutation),
             author=access.caller.subject,
-            remark=asked.remark,
-            shares_remark=asked.share_remark,
-            accepts_forfeit=asked.accept_forfeit,
+            remark=request.remark,
+            shares_remark=request.share_remark,
+            accepts_forfeit=request.accept_forfeit,
         )
         return session
 
@@ -165,12 +165,12 @@ async def join_session(
     The link works until the session ends. It is not stored: a repeated request returns a new link and does not join again.
     """
     session_id = valid_id(session_id, "session")
-    asked, admit = body or JoinRequest(), party_of(access, mutation)
+    request, admit = body or JoinRequest(), party_of(access, mutation)
     async with mutation.unit(secret=True) as unit:
         if mutation.repeated:
             session, party = await commands.enter_again(unit, dependencies, session_id, admit)
         else:
-            check_in = CheckIn(asked.venue_code, asked.both)
+            check_in = CheckIn(request.venue_code, request.both)
             session, party = await commands.join(unit, dependencies, session_id, admit, check_in)
         url = None if session.booked.modality == "in_person" else dependencies.join_links.make(session, party)
         view = JoinView.model_construct(join_url=url, session=SessionView.of(session, party, unit.now))

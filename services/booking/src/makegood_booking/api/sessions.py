@@ -75,7 +75,7 @@ async def sessions(
         if not is_id(room_id):
             return answer(200, Page[SessionView](items=[]))
         room_id = room_id.lower()
-    wanted = Filter(
+    criteria = Filter(
         member_id=None if everybody else who.get("member"),
         provider_id=None if everybody else who.get("provider"),
         room_id=room_id,
@@ -89,8 +89,8 @@ async def sessions(
             room = await read_room(queries, room_id)
             if room is None:
                 return answer(200, Page[SessionView](items=[]))
-            wanted = replace(wanted, member_id=room.member_id)
-        found = await list_sessions(queries, dependencies.policies, wanted, limit + 1)
+            criteria = replace(criteria, member_id=room.member_id)
+        found = await list_sessions(queries, dependencies.policies, criteria, limit + 1)
         shown = [session for session, _ in found[:limit]]
         views = await _views(dependencies, shown, access.caller, queries)
     items, following = page(found, limit, lambda listed: views[listed[0].id], lambda listed: listed[1])

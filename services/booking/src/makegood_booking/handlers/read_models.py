@@ -109,8 +109,8 @@ async def on_schedule_published(
 ) -> None:
     """Stores when each provider works, and as what (AVAIL-1). Wakes requests that wait for a provider's first
     schedule (ROOM-1)."""
-    heard = {schedule_key(received.event.provider_id): True for received in batch}
-    unit.after_commit(lambda: dependencies.signals.send(heard))
+    published = {schedule_key(received.event.provider_id): True for received in batch}
+    unit.after_commit(lambda: dependencies.signals.send(published))
     for received in batch:
         await calendars.publish(unit, received.event)
 

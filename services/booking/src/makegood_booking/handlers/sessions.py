@@ -31,9 +31,9 @@ def applies(
     """The handler of events that each change one session by `rule`. `also` gets the events that were not refused."""
 
     async def on_event(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
-        wanted = [received for received in batch if _changes_a_session(received.event)]
-        if wanted:
-            await _apply(rule, wanted, unit, dependencies)
+        relevant = [received for received in batch if _changes_a_session(received.event)]
+        if relevant:
+            await _apply(rule, relevant, unit, dependencies)
         if also is not None:
             accepted = [received for received in batch if received.id not in unit.refused]
             if accepted:

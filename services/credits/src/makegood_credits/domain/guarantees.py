@@ -76,10 +76,10 @@ def keep_good(book: Book, now: datetime) -> None:
             origin = book.lots.get(guarantee.lot_id)
             if origin is None or guarantee.until <= now:
                 continue
-            kept = keeps(origin, guarantee, book.enrolments, now)
-            if origin is lot and not kept:
+            stays = keeps(origin, guarantee, book.enrolments, now)
+            if origin is lot and not stays:
                 _change_lot(book, lot, set_apart(book, lot, guarantee), guarantee, _SET_APART, now)
-            elif origin is not lot and origin.period is not None and kept:
+            elif origin is not lot and origin.period is not None and stays:
                 origin.guarantees += (guarantee,)
                 _change_lot(book, lot, origin, guarantee, _BACK, now)
 

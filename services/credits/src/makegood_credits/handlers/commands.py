@@ -193,10 +193,10 @@ async def buy_credits(
 ) -> tuple[Purchase, str]:
     """Saves a purchase (CRED-6). Returns it with the id of its checkout, which is not open yet."""
     async with ledger(unit, [member], book_store.open_whole) as books:
-        asked = purchase(books[member], purchase_id, quantity, length_minutes, unit.now)
-        if isinstance(asked, PurchaseRefusal):
-            raise RuleRefused(asked.reason["code"], asked.reason["detail"], reasons=[asked.reason])
-        return asked, await payment_store.insert_purchase(unit, asked, provider.name)
+        result = purchase(books[member], purchase_id, quantity, length_minutes, unit.now)
+        if isinstance(result, PurchaseRefusal):
+            raise RuleRefused(result.reason["code"], result.reason["detail"], reasons=[result.reason])
+        return result, await payment_store.insert_purchase(unit, result, provider.name)
 
 
 async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:

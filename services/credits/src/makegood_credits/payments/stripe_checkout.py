@@ -167,12 +167,12 @@ def _event(body: bytes) -> PaymentEvent | None:
     checkout_id = session.get("client_reference_id")
     if checkout_id is None:
         return None  # not a checkout of ours: the account may serve others too
-    heard = payment_event(
+    payment = payment_event(
         body, event.get("id"), checkout_id, outcome, session.get("amount_total"), session.get("currency")
     )
-    if heard.amount is None:
-        return heard
+    if payment.amount is None:
+        return payment
     try:
-        return replace(heard, amount=money_of(heard.amount.amount_minor, heard.amount.currency))
+        return replace(payment, amount=money_of(payment.amount.amount_minor, payment.amount.currency))
     except OrderRefused as error:
-        raise ImpossibleEvent(heard.id, f"the amount is not possible: {error.code}") from error
+        raise ImpossibleEvent(payment.id, f"the amount is not possible: {error.code}") from error

@@ -209,9 +209,9 @@ def _cancelled(event: SessionCancelled) -> Announcements:
         said = Details(party="provider", sealed_remark=event.sealed_remark) if event.sealed_remark else None
         return (Announcement("session-cancelled-by-provider", details=said),)
     by_member = event.cancelled_by == "member"
-    told: Template = "session-cancelled-by-member" if by_member else "session-cancelled-by-system"
+    template: Template = "session-cancelled-by-member" if by_member else "session-cancelled-by-system"
     return (
-        Announcement(told, forfeits=event.forfeits),
+        Announcement(template, forfeits=event.forfeits),
         Announcement(
             "to-provider-cancelled",
             to="provider",

@@ -45,12 +45,12 @@ async def on_reminder_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: 
     for reminder in (Reminder.parse(one.entity_id) for one in batch):
         due.setdefault(reminder.session_id, set()).add(reminder.starts_at)
     sessions = await read_models.find_sessions(unit, sorted(due))
-    told = [
+    messages = [
         (session, REMINDERS, None)
         for session in sessions.values()
         if any(reminds(session.status, session.starts_at, start, unit.now) for start in due[session.id])
     ]
-    await _tell(told, unit, dependencies)
+    await _tell(messages, unit, dependencies)
 
 
 async def on_answer_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
@@ -65,12 +65,12 @@ async def on_answer_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: De
         session_id, *moments = one.entity_id.split("/")
         due[session_id], starts[session_id] = (datetime.fromtimestamp(float(moment), UTC) for moment in moments)
     sessions = await read_models.find_sessions(unit, sorted(due))
-    told = [
+    messages = [
         (session, (WAITS_FOR_CONFIRMATION,), Details(confirm_by=due[session.id]))
         for session in sessions.values()
         if session.status == "reserved" and session.starts_at == starts[session.id] and unit.now < due[session.id]
     ]
-    await _tell(told, unit, dependencies)
+    await _tell(messages, unit, dependencies)
 
 
 async def _judged(kind: str, batch: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> list[Due]:
@@ -88,12 +88,12 @@ async def _judged(kind: str, batch: Sequence[Due], unit: UnitOfWork, dependencie
 
 
 async def _tell(
-    told: Sequence[tuple[Session, Announcements, Details | None]], unit: UnitOfWork, dependencies: Dependencies
+    messages: Sequence[tuple[Session, Announcements, Details | None]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
     notifier = Notifier(unit, dependencies)
-    people = {person for session, _, _ in told for person in (session.member_id, session.provider_id)}
+    people = {person for session, _, _ in messages for person in (session.member_id, session.provider_id)}
     preferences = await contacts.preferences(unit, people) if people else {}
-    for session, announcements, details in told:
+    for session, announcements, details in messages:
         source = Source(new_id(), unit.cause.correlation_id, None, datetime.now(UTC))
         content = session.content(details)
         parties = Parties.of(preferences, session.member_id, session.provider_id)

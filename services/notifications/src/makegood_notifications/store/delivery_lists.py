@@ -44,8 +44,8 @@ class InApp:
 async def in_app(queries: Queries, person_id: str, *, before: str | None, limit: int) -> list[InApp]:
     """The newest `limit` messages of the person's own list older than `before`, newest first."""
     rows = await queries.fetch(_IN_APP, person_id, before, limit)
-    told = [content_from(row[3]) for row in rows]
-    said = await remarks.remarks(queries, told)
+    contents = [content_from(row[3]) for row in rows]
+    said = await remarks.remarks(queries, contents)
     return [
         InApp(
             str(row[0]),
@@ -57,7 +57,7 @@ async def in_app(queries: Queries, person_id: str, *, before: str | None, limit:
             venues_of(row[6]),
             remark,
         )
-        for row, content, remark in zip(rows, told, said, strict=True)
+        for row, content, remark in zip(rows, contents, said, strict=True)
     ]
 
 

@@ -57,8 +57,8 @@ async def publish_keys(unit: UnitOfWork, people: Sequence[str]) -> None:
     """Tells booking with which key to encrypt the remarks of these people, if it does not know yet."""
     halves = await unit.personal_data.public_halves(unit, people)
     for row in await unit.fetch(_PUBLISHED, list(people)):
-        told = RemarkKeyPublished(person_id=row[0], public_key=halves[row[0]])
-        unit.publish(told, sequence=await next_sequence(unit, row[0]))
+        event = RemarkKeyPublished(person_id=row[0], public_key=halves[row[0]])
+        unit.publish(event, sequence=await next_sequence(unit, row[0]))
 
 
 async def publish_missing(service: Service, unit: UnitOfWork, at_once: int) -> int:

@@ -34,7 +34,7 @@ async def follow(queries: Queries, venues: Sequence[VenuePublished]) -> None:
 
 async def find(queries: Queries, ids: Collection[str | None]) -> Venues:
     """Those of the venues that are known. Does not ask the database if `ids` is empty."""
-    wanted = sorted({venue_id for venue_id in ids if venue_id is not None})
-    if not wanted:
+    venue_ids = sorted({venue_id for venue_id in ids if venue_id is not None})
+    if not venue_ids:
         return NO_VENUES
-    return {row[0]: Venue(row[1], row[2]) for row in await queries.fetch(_FIND(id=wanted))}
+    return {row[0]: Venue(row[1], row[2]) for row in await queries.fetch(_FIND(id=venue_ids))}

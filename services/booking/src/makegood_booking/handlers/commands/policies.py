@@ -24,14 +24,14 @@ async def change_policy(
     """
     latest = await lock_latest_policy(unit)
     admit(latest)
-    wanted = replace(latest, **numbers)
-    fault = impossible(wanted)
+    updated = replace(latest, **numbers)
+    fault = impossible(updated)
     if fault is not None:
         raise FieldRefused(*fault)
-    if wanted == latest:
+    if updated == latest:
         return latest, False
-    wanted = replace(wanted, version=latest.version + 1)
-    await add_policy(unit, dependencies.policies, wanted)
+    updated = replace(updated, version=latest.version + 1)
+    await add_policy(unit, dependencies.policies, updated)
     # Version 1 is never published, so the second version is the first event of its key.
-    unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=unit.cause)
-    return wanted, True
+    unit.publish(changed(updated, unit.now), sequence=latest.version, cause=unit.cause)
+    return updated, True
