@@ -87,7 +87,7 @@ async def test_a_reason_of_an_older_version_is_sealed_by_the_worker(api: Api) ->
     assert (await api.own("/ledger"))["items"][0]["reason"] == "old canary"
 
     async def seal(unit: UnitOfWork) -> int:
-        return await personal_data.seal_reasons(None, unit, 10)  # type: ignore[arg-type]
+        return await personal_data.seal_reasons(unit, 10)
 
     async with api.harness.database.transaction(Cause("seal", "seal")) as unit:
         assert (await seal(unit), await seal(unit)) == (1, 0)

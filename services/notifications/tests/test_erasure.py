@@ -180,9 +180,9 @@ async def test_messages_of_an_older_version_are_sealed_by_the_worker(harness: No
     path = f"/v1/rooms/{harness.room_id}/messages"
     before = (await client.get(path)).json()
     async with harness.database.transaction(received(harness.missed()).cause) as unit:
-        assert await chat.seal_messages(harness.service, unit, 1) == 1
-        assert await chat.seal_messages(harness.service, unit, 10) == 1
-        assert await chat.seal_messages(harness.service, unit, 10) == 0
+        assert await chat.seal_messages(unit, 1) == 1
+        assert await chat.seal_messages(unit, 10) == 1
+        assert await chat.seal_messages(unit, 10) == 0
     assert (await client.get(path)).json() == before
     assert "old words" not in str([tuple(row) for row in await harness.rows("SELECT * FROM chat_messages")])
     assert [item["text"] for item in before["items"] if item["kind"] == "text"] == [

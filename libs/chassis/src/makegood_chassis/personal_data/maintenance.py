@@ -19,11 +19,11 @@ AT_ONCE: Final = 200
 _EVERY: Final = 60.0
 _log = structlog.get_logger(__name__)
 
-Step: TypeAlias = "Callable[[Service, UnitOfWork, int], Awaitable[int]]"
+Step: TypeAlias = Callable[[UnitOfWork, int], Awaitable[int]]
 """Seals rows that are in plain text, at most the given number. Returns how many there were."""
 
 
-async def rewrap(service: Service, unit: UnitOfWork, at_once: int) -> int:
+async def rewrap(unit: UnitOfWork, at_once: int) -> int:
     return await unit.personal_data.keys.rewrap(unit, at_once)
 
 
@@ -33,7 +33,7 @@ async def seal_all(service: Service, steps: Sequence[Step]) -> int:
     for step in steps:
         while True:
             async with service.database.transaction(Cause.begin()) as unit:
-                count = await step(service, unit, AT_ONCE)
+                count = await step(unit, AT_ONCE)
             done += count
             if count < AT_ONCE:
                 break

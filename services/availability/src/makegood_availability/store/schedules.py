@@ -11,7 +11,6 @@ from makegood_calendar.hours import Span
 from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
-from makegood_chassis.service import Service
 from makegood_chassis.statements import Statement, any_of, batch
 from sqlalchemy import bindparam, literal, null, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
@@ -195,7 +194,7 @@ async def erase_notes(unit: UnitOfWork, provider_ids: Sequence[str]) -> None:
     await unit.execute(_ERASE_NOTES(provider_id=provider_ids))
 
 
-async def seal_notes(service: Service, unit: UnitOfWork, most: int) -> int:
+async def seal_notes(unit: UnitOfWork, most: int) -> int:
     """Encrypts notes that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_READ_CLEAR_NOTES(most=most))
     if rows:

@@ -11,7 +11,6 @@ from typing import Final, Literal
 
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
-from makegood_chassis.service import Service
 
 from makegood_booking.domain.session import Session
 
@@ -121,7 +120,7 @@ async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
         await unit.execute(statement, list(people))
 
 
-async def seal_remarks(service: Service, unit: UnitOfWork, at_once: int) -> int:
+async def seal_remarks(unit: UnitOfWork, at_once: int) -> int:
     """Encrypts remarks that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_REMARKS_IN_THE_CLEAR, at_once)
     if rows:
@@ -131,7 +130,7 @@ async def seal_remarks(service: Service, unit: UnitOfWork, at_once: int) -> int:
     return len(rows)
 
 
-async def seal_notes(service: Service, unit: UnitOfWork, at_once: int) -> int:
+async def seal_notes(unit: UnitOfWork, at_once: int) -> int:
     """Encrypts notes that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_NOTES_IN_THE_CLEAR, at_once)
     if rows:

@@ -9,7 +9,6 @@ from typing import Final, Literal
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
-from makegood_chassis.service import Service
 from makegood_chassis.statements import Statement, any_of, batch
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -68,7 +67,7 @@ async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
     await unit.execute(_ERASE(member_id=list(people)))
 
 
-async def seal_reasons(service: Service, unit: UnitOfWork, at_once: int) -> int:
+async def seal_reasons(unit: UnitOfWork, at_once: int) -> int:
     """Encrypts reasons that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR(most=at_once))
     if rows:

@@ -9,7 +9,6 @@ from typing import Final, Literal
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
-from makegood_chassis.service import Service
 
 from makegood_notifications.domain.venues import named_in, with_names
 from makegood_notifications.store import venues
@@ -105,7 +104,7 @@ async def opened(queries: Queries, rows: Sequence[Row]) -> list[Message]:
     ]  # fmt: skip
 
 
-async def seal_messages(service: Service, unit: UnitOfWork, at_once: int) -> int:
+async def seal_messages(unit: UnitOfWork, at_once: int) -> int:
     """Encrypts messages that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR, at_once)
     if rows:

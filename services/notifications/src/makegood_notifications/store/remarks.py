@@ -9,7 +9,6 @@ from typing import Final
 
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.letters import Letter
-from makegood_chassis.service import Service
 from makegood_contracts.events import RemarkKeyPublished, SessionCancelled
 
 from makegood_notifications.domain.notices import Content, readable
@@ -61,7 +60,7 @@ async def publish_keys(unit: UnitOfWork, people: Sequence[str]) -> None:
         unit.publish(event, sequence=await next_sequence(unit, row[0]))
 
 
-async def publish_missing(service: Service, unit: UnitOfWork, at_once: int) -> int:
+async def publish_missing(unit: UnitOfWork, at_once: int) -> int:
     """Publishes the keys of people who were known before keys were published. Returns how many there were."""
     people = [row[0] for row in await unit.fetch(_UNPUBLISHED, at_once)]
     if people:

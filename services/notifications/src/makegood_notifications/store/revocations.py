@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
-from makegood_chassis.service import Service
 
 _ADD: Final = """
 INSERT INTO revocations (id, person_id, jti, sealed, made_by, revoked_at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -60,7 +59,7 @@ async def listed(queries: Queries, person_id: str, before: str | None, limit: in
     ]
 
 
-async def seal_reasons(service: Service, unit: UnitOfWork, at_once: int) -> int:
+async def seal_reasons(unit: UnitOfWork, at_once: int) -> int:
     """Encrypts reasons that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR, at_once)
     if rows:
