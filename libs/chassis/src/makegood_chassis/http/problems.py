@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import Response
+from makegood_contracts.ids import is_id
 from makegood_contracts.problems import PROBLEMS
 from pydantic import BaseModel
 
@@ -82,6 +83,13 @@ def problem_response(
 def not_found(what: str) -> Problem:
     """The problem for an id that does not exist or is not the caller's."""
     return Problem("not-found", f"There is no such {what}.")
+
+
+def valid_id(text: str, what: str) -> str:
+    """The id in its canonical form. Raises the 404 problem if the text cannot be an id."""
+    if not is_id(text):
+        raise not_found(what)
+    return text.lower()
 
 
 def invalid(pointer: str, detail: str, *, where: str = "body") -> Problem:

@@ -10,9 +10,9 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import new_id
 
 from makegood_availability.api.models import ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
 from makegood_availability.api.parameters import DependenciesOf, ProviderId
@@ -117,8 +117,7 @@ async def remove_time_off(
 ) -> Response:
     """Removes time off. Slots during it are offered again, as the schedule says."""
     access.require("provider", provider_id=provider_id)
-    if not is_id(time_off_id):
-        raise not_found("time off")
+    time_off_id = valid_id(time_off_id, "time off")
     async with mutation.unit() as unit:
         await commands.remove_time_off(unit, provider_id, time_off_id, mutation.expect_version)
         return mutation.answer(204)

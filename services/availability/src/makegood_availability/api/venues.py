@@ -9,9 +9,9 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import MutationOf, UnversionedMutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import new_id
 
 from makegood_availability.api.models import CheckInCodeView, VenueBody, VenueView
 from makegood_availability.api.parameters import DependenciesOf
@@ -48,7 +48,7 @@ async def change_venue(
     mutation: MutationOf,
 ) -> Response:
     """Replaces the venue's description and hours. Sessions that are already booked there are kept."""
-    _require_id(venue_id)
+    venue_id = valid_id(venue_id, "venue")
     async with mutation.unit() as unit:
         venue = await commands.change_venue(unit, _row(venue_id, 0, body), mutation.expect_version)
         return mutation.answer(200, _view(venue), version=venue.version)
@@ -93,7 +93,7 @@ async def change_check_in_code(
     mutation: MutationOf,
 ) -> Response:
     """Creates a new code. The previous code stops working at once, so replace the one that the venue shows."""
-    _require_id(venue_id)
+    venue_id = valid_id(venue_id, "venue")
     async with mutation.unit() as unit:
         venue, code = await commands.change_check_in_code(unit, venue_id, mutation.expect_version)
         return mutation.answer(200, CheckInCodeView(venue_id=venue.id, code=code), version=venue.version)
@@ -114,12 +114,6 @@ async def read_check_in_code(
     if found is None:
         raise not_found("check-in code")
     return answer(200, CheckInCodeView(venue_id=venue_id, code=found[1]), version=found[0])
-
-
-def _require_id(venue_id: str) -> None:
-    """Before the idempotency key is looked at: what cannot be a venue is not found, whatever the key stands for."""
-    if not is_id(venue_id):
-        raise not_found("venue")
 
 
 def _row(venue_id: str, version: int, body: VenueBody) -> VenueRow:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.mutations import Mutation, MutationOf, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import invalid
+from makegood_chassis.http.problems import invalid, valid_id
 from makegood_chassis.http.rights import Access, operation
 
 from makegood_booking.api.cancelling_models import CancelledView, CancelRequest
@@ -21,7 +21,6 @@ from makegood_booking.api.parameters import (
     reader_of,
     session_answer,
     session_answer_with_context,
-    valid_id,
 )
 from makegood_booking.api.waiting import Answer, change_session
 from makegood_booking.domain.in_person import CheckIn

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
-from makegood_chassis.http.problems import Problem
+from makegood_chassis.http.problems import Problem, valid_id
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Actor
 from makegood_contracts.ids import new_id
 
 from makegood_booking.api.models import BookRequest, SessionView, remedy_context
-from makegood_booking.api.parameters import DependenciesOf, session_answer, valid_id
+from makegood_booking.api.parameters import DependenciesOf, session_answer
 from makegood_booking.api.refusals import CREDIT_REFUSALS, SLOT_REFUSALS, booking_problem, refusal_problem
 from makegood_booking.api.waiting import change_and_wait
 from makegood_booking.dependencies import Dependencies

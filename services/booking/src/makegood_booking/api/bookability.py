@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import invalid, not_found
+from makegood_chassis.http.problems import invalid, not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Modality, PlanKind
 from makegood_plans.coverage import CoveragePeriod
 from pydantic import Field
 
 from makegood_booking.api.models import STANDARD_POLICY, LocalTime, PolicyView
-from makegood_booking.api.parameters import DependenciesOf, RoomId, valid_id
+from makegood_booking.api.parameters import DependenciesOf, RoomId
 from makegood_booking.api.reason_models import CostsView, ReasonView
 from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.booking import NO_ZONE, invalid_start

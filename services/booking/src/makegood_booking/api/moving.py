@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import Problem, invalid
+from makegood_chassis.http.problems import Problem, invalid, valid_id
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import InvoiceWish
 
 from makegood_booking.api.models import SessionView, remedy_context
 from makegood_booking.api.moving_models import ExtendRequest, RescheduleRequest
-from makegood_booking.api.parameters import DependenciesOf, SessionId, party_of, session_answer, valid_id
+from makegood_booking.api.parameters import DependenciesOf, SessionId, party_of, session_answer
 from makegood_booking.api.refusals import CREDIT_REFUSALS, SLOT_REFUSALS, refusal_problem
 from makegood_booking.api.waiting import Answer, change_session
 from makegood_booking.dependencies import Dependencies

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.models import RequestModel, example
 from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import valid_id
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import DisputeClaim, SessionOutcome
 from pydantic import Field
@@ -19,7 +20,6 @@ from makegood_booking.api.parameters import (
     party_of,
     session_answer,
     session_answer_with_context,
-    valid_id,
 )
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.commands import sessions as commands

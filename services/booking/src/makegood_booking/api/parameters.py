@@ -10,10 +10,8 @@ from fastapi import Depends, Path, Response
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.http.context import dependencies_of
 from makegood_chassis.http.mutations import Mutation
-from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, Caller
 from makegood_contracts.events import Actor, Party
-from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import SessionView
 from makegood_booking.dependencies import Dependencies
@@ -29,13 +27,6 @@ RoomId = Annotated[str, Path(description="The room's id.")]
 
 
 DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
-
-
-def valid_id(text: str, what: str) -> str:
-    """The id in its canonical form. Raises 404 if the text cannot be an id."""
-    if len(text) != 36 or not is_id(text):
-        raise not_found(what)
-    return text.lower()
 
 
 def party_of(access: Access, mutation: Mutation) -> Callable[[Session], Party]:

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.models import Flag, RequestModel, example
 from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import LOCATION, problems
+from makegood_chassis.http.problems import valid_id
 from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
 
 from makegood_booking.api.models import Nothing, PersonId, RoomView
-from makegood_booking.api.parameters import DependenciesOf, RoomId, actor_of, valid_id
+from makegood_booking.api.parameters import DependenciesOf, RoomId, actor_of
 from makegood_booking.handlers.commands import rooms as commands
 
 router = APIRouter(tags=["rooms"])

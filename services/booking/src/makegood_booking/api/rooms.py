@@ -10,11 +10,11 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import MutationOf, UnversionedMutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.problems import Problem, invalid, not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
 
 from makegood_booking.api.models import Nothing, RoomRequest, RoomView
-from makegood_booking.api.parameters import DependenciesOf, RoomId, actor_of, valid_id
+from makegood_booking.api.parameters import DependenciesOf, RoomId, actor_of
 from makegood_booking.domain.rooms import RoomStatus
 from makegood_booking.handlers.commands import rooms as commands
 from makegood_booking.store import rooms

@@ -13,18 +13,12 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import Instant
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import invalid, not_found
+from makegood_chassis.http.problems import invalid, not_found, valid_id
 from makegood_chassis.http.rights import Access, Caller, Role, operation
 from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, remedy_context
-from makegood_booking.api.parameters import (
-    DependenciesOf,
-    SessionId,
-    member_contexts,
-    reader_of,
-    valid_id,
-)
+from makegood_booking.api.parameters import DependenciesOf, SessionId, member_contexts, reader_of
 from makegood_booking.api.rooms import note_parties, valid_cursor_id
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.remedies import RemedyContext, needs_more

@@ -9,9 +9,8 @@ from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import KeyedMutation, Mutation, UnversionedMutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.ids import is_id
 
 from makegood_credits.api.adjustment_models import AdjustmentBody, AdjustmentView, ProposalView
 from makegood_credits.api.models import LedgerItem, MemberId
@@ -159,7 +158,7 @@ async def read_adjustment_proposal(
 ) -> ProposalView:
     """Reads a proposed adjustment and who decided it."""
     async with dependencies.database.reading() as queries:
-        found = await proposals.one(queries, member_id, proposal_id) if is_id(proposal_id) else None
+        found = await proposals.one(queries, member_id, valid_id(proposal_id, "proposal"))
         if found is None:
             raise not_found("proposal")
         await log.record(queries, access, None, member_id, entity=f"adjustment-proposal:{found.id}")
@@ -203,8 +202,7 @@ async def reject_adjustment(
 async def _decide(
     member_id: str, proposal_id: str, decision: Decision, access: Access, mutation: Mutation, log: Log
 ) -> Response:
-    if not is_id(proposal_id):
-        raise not_found("proposal")
+    proposal_id = valid_id(proposal_id, "proposal")
 
     def admit(proposal: Proposal) -> None:
         access.note(member_id, entity=f"adjustment-proposal:{proposal.id}")

@@ -11,9 +11,8 @@ from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import UnversionedMutation, release_many
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.ids import is_id
 
 from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, VoidBody, refund_view
 from makegood_credits.api.parameters import DependenciesOf, Provider
@@ -70,7 +69,7 @@ async def read_invoice(
     """Reads an invoice."""
     role = access.require("member", member_id=member_id)
     async with dependencies.database.reading() as queries:
-        row = await reads.invoice(queries, member_id, invoice_id) if is_id(invoice_id) else None
+        row = await reads.invoice(queries, member_id, valid_id(invoice_id, "invoice"))
         if row is None:
             raise not_found("invoice")
         await log.record(queries, access, role, member_id, entity=f"invoice:{row['id']}")
@@ -98,9 +97,7 @@ async def pay_invoice(
     When the payment provider confirms the payment, the invoice becomes `paid` and no longer blocks bookings.
     """
     role = access.require("member", member_id=member_id)
-    if not is_id(invoice_id):
-        raise not_found("invoice")
-    invoice_id = invoice_id.lower()
+    invoice_id = valid_id(invoice_id, "invoice")
     async with mutation.unit(resource=f"/v1/members/{member_id}/invoices/{invoice_id}") as unit:
         invoice, checkout = await commands.pay_invoice(unit, member_id, invoice_id, provider)
         await log.record(unit, access, role, member_id, entity=f"invoice:{invoice_id}")
@@ -132,8 +129,7 @@ async def void_invoice(
     """Voids an invoice, as support: nothing is owed any more, and what was paid is refunded. An invoice that is already void
     keeps its reason."""
     access.require_other(member_id)
-    if not is_id(invoice_id):
-        raise not_found("invoice")
+    invoice_id = valid_id(invoice_id, "invoice")
     async with mutation.unit() as unit:
         made_by = access.caller.subject
         await commands.void_invoice(unit, member_id, invoice_id, reason=body.reason, made_by=made_by)

@@ -9,9 +9,9 @@ from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import KeyedMutation, release_many
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import new_id
 
 from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView, RefundView, refund_view
 from makegood_credits.api.parameters import DependenciesOf, Provider
@@ -120,7 +120,7 @@ async def read_purchase(
     """Reads a purchase. It is `pending` until the payment provider reports that it was paid or has failed. If the member's
     plan no longer sells credits when the payment arrives, no credits are granted and the payment is refunded."""
     async with dependencies.database.reading() as queries:
-        row = await payment_store.purchase_row(queries, purchase_id) if is_id(purchase_id) else None
+        row = await payment_store.purchase_row(queries, valid_id(purchase_id, "purchase"))
         if row is None:
             raise not_found("purchase")
         role = access.require("purchase", member_id=row["member_id"])

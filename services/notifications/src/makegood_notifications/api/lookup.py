@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Literal, TypeVar
 
 from makegood_chassis.database import Queries
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import not_found, valid_id
 from makegood_chassis.http.rights import Access, Role
-from makegood_contracts.ids import is_id, is_just_made
+from makegood_contracts.ids import is_just_made
 
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.plans import Enrolment
@@ -63,9 +63,7 @@ async def _of_party(
     stale: str | None,
 ) -> tuple[E, Role]:
     """What `find` returns, if the caller is one of its parties. Waits a moment if it has the status `stale`."""
-    if not is_id(entity_id):
-        raise not_found(kind)
-    entity_id = entity_id.lower()
+    entity_id = valid_id(entity_id, kind)
     key = f"{kind}:{entity_id}"
 
     async def look() -> E | None:
