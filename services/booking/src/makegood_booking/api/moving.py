@@ -74,10 +74,10 @@ async def reschedule_session(
     answer is 202.
     """
     session_id = valid_id(session_id, "session")
-    wanted = RescheduleCommand(**dict(body))
+    move = RescheduleCommand(**dict(body))
 
     async def command(unit: UnitOfWork) -> Session:
-        return await commands.reschedule(unit, dependencies, session_id, party_of(access, mutation), wanted)
+        return await commands.reschedule(unit, dependencies, session_id, party_of(access, mutation), move)
 
     return await change_session(dependencies, mutation, session_id, MOVED, command, _moved(dependencies, mutation))
 
