@@ -39,8 +39,7 @@ ROLE: Final[ContextVar[str]] = ContextVar("role", default="")
 """The role of the process while its settings are read. Empty if no process is starting."""
 
 DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
-"""`iss` of the tokens that `makegood token` makes. Its key is on the developer's disk, so production never accepts it.
-"""
+"""`iss` of the tokens that `makegood token` makes. Its key is on the developer's disk, so production refuses it."""
 
 
 class ServiceSettings(SigningSettings, KafkaSettings):

@@ -18,8 +18,7 @@ START: Final = bytes(32)
 """The hash before the first row."""
 
 PRUNE: Final = "access.prune"
-"""The operation of the row that says which seals were pruned after the retention. Its entity is `seal:<last number>`.
-"""
+"""The operation of the row that says which seals were pruned. Its entity is `seal:<last number>`."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -39,8 +39,7 @@ _UNICODE_DOMAIN: Final = regex.compile(
 _TITLE: Final = regex.compile(
     r"(?:(?:Dr|Prof|Dipl|Mag|Ing|Lic|St|Ste|Mr|Mrs|Ms|Fr|Sr|Rev|Hr|Priv)\.)+\p{L}+ | [BDM]\.Sc", regex.VERBOSE
 )
-"""Titles with a dot that some people write without a blank after it, although what follows may be a top-level domain.
-"""
+"""Titles with a dot that some people write without a blank, although what follows may be a top-level domain."""
 
 _common: Final = LinkifyIt()
 _every: Final = LinkifyIt().tlds(TLDS)

@@ -76,7 +76,7 @@ def _to_ourselves(service: Service) -> Deliver:
 
 
 def _page(checkout: Checkout) -> Response:
-    """Plain HTML with the gateway's style sheet, because the gateway's security headers allow no other."""
+    """Plain HTML with the gateway's style sheet, the only one that the policy allows."""
     what = what_is_bought(checkout)
     state = {"open": "Not paid yet.", "paid": "Paid.", "failed": "Declined."}[checkout.state]
     price = money_text(checkout.amount.amount_minor, checkout.amount.currency)

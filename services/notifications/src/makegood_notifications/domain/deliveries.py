@@ -38,8 +38,7 @@ TAKES_ITS_PLACE: Final[tuple[str, ...]] = (
 )
 """Templates that tell the member everything that an earlier message says about time and place."""
 CATCHES_UP: Final[tuple[str, ...]] = ("session-confirmed", "session-moved-by-provider", EXTENDED, REZONED)
-"""Templates that the member must get even if a later change, which their channel does not report, made them outdated.
-"""
+"""Templates that the member must get even if a change that their channel does not report made them outdated."""
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
 """Templates that are only true before a session that is confirmed for that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})

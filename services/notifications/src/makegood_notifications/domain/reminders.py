@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 PATIENCE: Final = timedelta(minutes=10)
-"""How long a new booking waits before an e-mail asks its provider. Providers who work in the app have seen it by then.
-"""
+"""How long a new booking waits before an e-mail asks its provider, who may have seen it in the app by then."""
 
 HandChannel = Literal["email", "whatsapp"]
 ReminderRefusal = Literal["not-confirmed", "session-over", "reminder-not-possible"]

@@ -32,8 +32,7 @@ _OVERTAKEN: Final = f"""taken.template IN {CATCHES_UP} AND sessions.status IN ('
             AND (sessions.starts_at, sessions.ends_at, sessions.venue_id, sessions.time_zone) IS DISTINCT FROM (
                 (taken.facts->>'starts_at')::timestamptz, (taken.facts->>'ends_at')::timestamptz, taken.facts->>'venue_id',
                 taken.facts->>'time_zone')"""
-"""Whether the message must be sent although it says something about its session that is no longer true. This is rare.
-"""
+"""Whether the message must be sent although what it says about its session is no longer true. This is rare."""
 
 _REBOOKABLE: Final = f"""CASE WHEN taken.template IN {LEADS_TO_TIMES} THEN
             NOT EXISTS (SELECT FROM erasures WHERE erasures.person_id = taken.facts->>'provider_id')
