@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,7 +18,6 @@ from makegood_chassis import observe
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.grants import Logins
 from makegood_chassis.limited_logins import UnlimitedLogin
-from makegood_chassis.migrations import migrate
 from makegood_chassis.runtime import Runtime
 from makegood_chassis.service import Service
 from makegood_chassis.settings import ROLE, ServiceSettings
@@ -54,10 +54,11 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
 def _run(service: Service, role: str) -> None:
     values = service.settings
     observe.configure_logs(service.name, values.log_level)
-    if role == "migrate" or values.migrate:
-        _migrate(service)
     if role == "migrate":
+        _migrate(service)
         return
+    if values.migrate:
+        _migrate_apart(service)
     observe.configure_traces(service.name, values.otlp_endpoint)
     runtime = Runtime(service, role)
     # Everything imported and wired so far lives as long as the process, so the garbage collector can skip it.
@@ -67,8 +68,26 @@ def _run(service: Service, role: str) -> None:
     uvloop.run(runtime.run())
 
 
+def _migrate_apart(service: Service) -> None:
+    """Runs the migrations in a child of this process: what they load would stay in memory as long as the service runs."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            _migrate(service)
+            code = 0
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if status:
+        sys.exit(1)
+
+
 def _migrate(service: Service) -> None:
     """Runs the migrations, or ends the process with exit code 1 and the reason as its last line."""
+    from makegood_chassis.migrations import migrate
+
     settings = service.settings
     try:
         own, owner, pruner = (

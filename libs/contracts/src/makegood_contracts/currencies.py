@@ -10,12 +10,12 @@ from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
 
-import iso4217
-
 
 @cache
 def _digits() -> Mapping[str, int]:
     """Digits of the minor unit by code, without codes that nobody pays with: metals, units of account, test codes, `XXX`."""
+    import iso4217  # at its use: it parses a table that most processes never need
+
     funds = {
         entry.findtext("Ccy")
         for entry in iso4217.raw_xml.findall("CcyTbl/CcyNtry")

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from html import escape
 from typing import Final
 
-import httpx
 from fastapi import APIRouter, Response
 from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.lean_imports import without
 from makegood_chassis.money import money_text
 from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
@@ -19,6 +19,9 @@ from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentOutcome
 from makegood_credits.store import payments as payment_store
 from makegood_credits.store.payments import Checkout
+
+with without("rich", "pygments"):  # for a command of its own
+    import httpx
 
 Deliver = Callable[[bytes, dict[str, str]], Awaitable[int]]
 """Sends a webhook and returns the status."""

@@ -10,12 +10,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import httpx
 import msgspec
+from makegood_chassis.lean_imports import without
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.phone_numbers import e164
 from makegood_notifications.settings import NotificationsSettings
+
+with without("rich", "pygments"):  # for a command of its own
+    import httpx
 
 Verdict = Literal["wait", "later", "never"]
 """`wait`: about the account or the service. `later`, `never`: about this message."""
