@@ -14,27 +14,31 @@ if TYPE_CHECKING:
 
 _WATCH: Final = 2.0
 """Seconds between two checks of a server, and for its answer."""
+_WATCH_CLOSELY: Final = 0.25
+"""Seconds between two checks while a server is away, so that the process is ready again as soon as it can be."""
 
 
 async def watch_servers(service: Service, *, works: bool) -> None:
     """Checks the database and, in a process that works, Kafka."""
     health = service.health
     while True:
-        await _look(health, "database", partial(_ask_database, service.database))
+        well = await _look(health, "database", partial(_ask_database, service.database))
         if works:
-            await _look(health, "kafka", partial(_ask_kafka, service.settings.kafka_bootstrap_servers))
-        await asyncio.sleep(_WATCH)
+            well &= await _look(health, "kafka", partial(_ask_kafka, service.settings.kafka_bootstrap_servers))
+        await asyncio.sleep(_WATCH if well else _WATCH_CLOSELY)
         health.set_healthy("watch")
 
 
-async def _look(health: Health, name: str, ask: Callable[[], Awaitable[object]]) -> None:
+async def _look(health: Health, name: str, ask: Callable[[], Awaitable[object]]) -> bool:
+    """Asks a server. Returns whether it answers."""
     try:
         async with asyncio.timeout(_WATCH):
             await ask()
     except Exception as error:
         health.set_unhealthy(name, f"does not answer: {type(error).__name__}")
-    else:
-        health.set_healthy(name)
+        return False
+    health.set_healthy(name)
+    return True
 
 
 async def _ask_database(database: Database) -> None:

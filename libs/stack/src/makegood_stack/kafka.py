@@ -27,6 +27,7 @@ _JVM = (
     "-Xmx512m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
     # Deprecation warnings about Java internals do not help users.
@@ -112,6 +113,8 @@ def _properties(data: Path, port: int, controller: int) -> dict[str, object]:
         "log.index.size.max.bytes": 1 << 20,
         "controlled.shutdown.max.retries": 1,
         "log.cleaner.dedupe.buffer.size": 8 << 20,
+        # One controller follows nobody, so its log needs no records that say nothing; by default there are two a second.
+        "metadata.max.idle.interval.ms": 0,
     }
 
 

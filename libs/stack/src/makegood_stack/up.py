@@ -158,13 +158,15 @@ class Starter:
             async with asyncio.TaskGroup() as group:
                 # Only services need topics; `--only redis` needs no broker.
                 needs_broker = bool(self.parts & {kafka.NAME, *SERVICES})
-                broker = [group.create_task(self.kafka())] if needs_broker else []
+                if needs_broker:
+                    group.create_task(self.kafka())
                 databases = group.create_task(self.postgres())
                 cache = group.create_task(self.redis())
                 mail = group.create_task(self.mail())
                 for service in SERVICES:
                     if service in self.parts:
-                        group.create_task(self.service(service, databases, [*broker, cache, mail]))
+                        # Not after the broker, which takes longest: meanwhile services load their code and migrate.
+                        group.create_task(self.service(service, databases, [cache, mail]))
                 if "gateway" in self.parts:
                     group.create_task(self.gateway(mail))
         except BaseExceptionGroup as group_error:
