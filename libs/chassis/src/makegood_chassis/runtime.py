@@ -55,7 +55,20 @@ _log = structlog.get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """The HTTP server, without signal handlers of its own."""
+    """The HTTP server, without signal handlers of its own. Until `end` it sleeps: uvicorn's wakes ten times a second, for a
+    `Date` header that is not sent here."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self, *, at_once: bool = False) -> None:
+        """Takes no new connections and answers what it has; `at_once`: nor does it wait for that."""
+        self.should_exit, self.force_exit = True, at_once
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        await self._ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -120,7 +133,7 @@ class Runtime:
 
     async def _stop_probes(self, probing: asyncio.Task[None]) -> None:
         """Stopped last, so that probes can see that this process is draining."""
-        self._probes.should_exit = self._probes.force_exit = True
+        self._probes.end(at_once=True)
         await asyncio.wait({probing}, timeout=_FINISH_REQUESTS)
         probing.cancel()
 
@@ -335,7 +348,7 @@ class Runtime:
         """
         if self._server is not None:
             await asyncio.sleep(_LEAVE_TRAFFIC)
-            self._server.should_exit = True
+            self._server.end()
             await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
             self._service.signals.end_waits()
             await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer import fetcher
+from aiokafka.protocol.fetch import FetchRequest
 from makegood_chassis.database import Database
 from makegood_chassis.health import Health
+from makegood_chassis.messaging import consumer as consumer_module
 from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
 from makegood_chassis.messaging.dead_letters import DeadLetterLimit
@@ -195,6 +198,25 @@ async def _all_read(servers: str, prefix: str, count: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.rule("REL-9")
+async def test_an_event_ends_the_long_fetch_of_a_quiet_time(
+    database: Database, kafka_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+
+    def noted(wait_ms: int, *rest: Any, **named: Any) -> Any:
+        waits.append(wait_ms)
+        return FetchRequest(wait_ms, *rest, **named)
+
+    monkeypatch.setattr(fetcher, "FetchRequest", noted)
+    monkeypatch.setattr(consumer_module, "_QUIET_AFTER", 0.5)
+    monkeypatch.setattr(consumer_module, "_QUIETER", 240)
+    async with running(database, Handlers(), kafka_servers, topic_prefix):
+        await eventually(lambda: 120_000 in waits, what="a fetch that may stay for two minutes")
+        await produce(kafka_servers, topic_prefix, [record_of(session_event(new_id()))])
+        await handled(database, 1)
+    assert 500 in waits[waits.index(120_000) :], "shorter again while events come"
+
+
 async def test_broker_and_database_go_and_come_back(own_servers: Any) -> None:
     from aiokafka.admin import NewTopic
     from makegood_stack.kafka import make_topics

@@ -121,6 +121,18 @@ async def test_order_per_key_holds_over_changes_of_leader(
         assert await queries.fetch_value("SELECT fence FROM leases") == len(leaders) + 1
 
 
+async def test_a_relay_that_does_not_lead_rests_between_looks_at_the_lease(
+    database: Database, database_url: str, kafka_servers: str, topic_prefix: str
+) -> None:
+    async with opened(database_url) as other, running(database, kafka_servers, topic_prefix) as leader:
+        await eventually(partial(_leads, leader), what="leadership")
+        async with running(other, kafka_servers, topic_prefix, holder="second") as second:
+            second.wake.event.set()
+            await eventually(lambda: not second.wake.event.is_set(), what="rest")
+            assert leader.leading
+            assert not second.leading
+
+
 def _leads(relay: Relay) -> bool:
     return relay.leading
 

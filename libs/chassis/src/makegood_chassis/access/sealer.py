@@ -33,7 +33,7 @@ WITH sealed AS (DELETE FROM access_unsealed WHERE row_id = ANY($5::bigint[]))
 INSERT INTO access_seals (number, row_id, row_hash, hash)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[])
 """
-_PAUSE: Final = 0.5
+_PAUSE: Final = 1.0
 """Seconds between two checks for new rows."""
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,160}")
 """What may be published as an id. Anything else that a caller wrote into an address is not published."""
@@ -99,7 +99,7 @@ async def drain(service: Service) -> None:
 
 
 async def keep_sealed(service: Service) -> None:
-    """A worker of the service. Rows are sealed within a second, a few at a time while there are many."""
+    """A worker of the service. Rows are sealed within two seconds, a few at a time while there are many."""
     recorded = ACCESS_RECORDED[_chain(service)]
 
     async def job() -> bool:

@@ -7,6 +7,7 @@ therefore be committed a moment later, and together for several polls.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -27,10 +28,16 @@ from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.reading import Polled, RecordReader
 
 _POLL_MS: Final = 200
+_FETCHER_MS: Final = 1000
+"""How often aiokafka looks whether it may fetch, besides whenever something changes. Each look goes through all partitions."""
 _FETCH_MS: Final = 500
 """How long a fetch may stay with the broker while there is nothing. Events end it at once, so only idle fetches cost by it."""
 _REPORTING_FETCH_MS: Final = 200
 """The same for a consumer that reports its progress: what it reports is as old as its last fetch."""
+_QUIET_AFTER: Final = 10.0
+"""After so many seconds without any record, fetches may stay `_QUIETER` times as long. The price: partitions that a rebalance
+brings in such a time wait for the fetch that is on its way."""
+_QUIETER: Final = 4
 _BUSY: Final = 16
 _COALESCE: Final = 0.005
 _OFFSETS_EVERY: Final = 0.1
@@ -38,6 +45,8 @@ _OFFSETS_EVERY: Final = 0.1
 _OFFSETS_AT_LEAST: Final = 0.8
 """… this often while there is always something new: each commit costs the broker as much as a batch of events."""
 _DRAIN: Final = 8.0
+_LONGEST_PAUSE: Final = 0.5
+"""Seconds between two attempts to reach brokers that are away."""
 _DAY_MS: Final = 86_400_000
 _log = structlog.get_logger(__name__)
 
@@ -73,7 +82,10 @@ class Consumer:
         self._kafka: Any = None
         self._reader = RecordReader(None)
         self._work: asyncio.Task[None] | None = None
+        self._last_record = time.monotonic()
         self._offsets: dict[TopicPartition, int] = {}
+        self._uncommitted = asyncio.Event()
+        """Set while there may be offsets to commit."""
         self._committing = asyncio.Lock()
         processor.given_up = lambda: self._stopping.is_set() or not self._ours
         processor.waiting = self._waits
@@ -100,7 +112,7 @@ class Consumer:
                     raise
                 self._health.set_unhealthy("consumer", f"waits for Kafka: {type(error).__name__}")
                 await self._rest(pause)
-                pause = min(pause * 2, 2.0)
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -115,7 +127,8 @@ class Consumer:
             client_id=self._client_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=_FETCH_MS if self._progress is None else _REPORTING_FETCH_MS,
+            fetch_max_wait_ms=self._fetch_ms(quiet=False),
+            consumer_timeout_ms=_FETCHER_MS,
             fetch_max_bytes=4 << 20,
             max_partition_fetch_bytes=1 << 20,
             # A dead member keeps its partitions for this long. Handlers never block the heartbeat.
@@ -135,6 +148,7 @@ class Consumer:
             offsets = asyncio.create_task(self._keep_offsets())
             while not self._stopping.is_set():
                 polled = await reader.poll(timeout_ms=_POLL_MS, max_records=self._batch)
+                self._fetch_seldom_in_quiet_times(polled)
                 if (polled.records or polled.unreadable) and self._ours:
                     await self._process(polled)
                     if _BUSY <= sum(map(len, polled.records.values())) < self._batch:
@@ -151,6 +165,16 @@ class Consumer:
             with suppress(Exception):
                 async with asyncio.timeout(5):
                     await kafka.stop()
+
+    def _fetch_ms(self, *, quiet: bool) -> int:
+        return (_FETCH_MS if self._progress is None else _REPORTING_FETCH_MS) * (_QUIETER if quiet else 1)
+
+    def _fetch_seldom_in_quiet_times(self, polled: Polled) -> None:
+        now = time.monotonic()
+        if polled.records or polled.unreadable:
+            self._last_record = now
+        # aiokafka offers no way to change this while it runs, but looks here at each fetch. A test would notice a change.
+        self._kafka._fetcher._fetch_max_wait_ms = self._fetch_ms(quiet=now - self._last_record > _QUIET_AFTER)
 
     async def _tell_progress(self, progress: Progress) -> None:
         """Reports progress. If a server is away, this does not wait for it: the next report comes soon."""
@@ -179,18 +203,26 @@ class Consumer:
         if polled.records:
             await self._processor.process([record for part in polled.records.values() for record in part])
         for partition, part in polled.records.items():
-            self._offsets[partition] = part[-1].offset + 1
+            self._note_handled(partition, part[-1].offset)
         for unreadable in polled.unreadable:
             await self._processor.pass_over(unreadable)
-            self._offsets[unreadable.partition] = unreadable.last + 1
+            self._note_handled(unreadable.partition, unreadable.last)
         if self._progress is not None:
             self._progress.handled(polled.records)
+
+    def _note_handled(self, partition: TopicPartition, last: int) -> None:
+        self._offsets[partition] = last + 1
+        self._uncommitted.set()
 
     async def _keep_offsets(self) -> None:
         loop = asyncio.get_running_loop()
         committed = loop.time()
         seen: dict[TopicPartition, int] = {}
         while True:
+            if not self._offsets:
+                self._uncommitted.clear()
+                await self._uncommitted.wait()
+                committed = loop.time()
             await asyncio.sleep(_OFFSETS_EVERY)
             if self._offsets == seen or loop.time() - committed >= _OFFSETS_AT_LEAST:
                 await self._commit()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -81,6 +81,8 @@ class Deadlines:
         self._stopping = False
         self._wake = asyncio.Event()
         self._planned: datetime | None = None
+        self._following: datetime | None = datetime.min.replace(tzinfo=UTC)
+        """When the first deadline is due, as far as is known; in the past until it was looked up."""
         self._patience = 0.25
 
     def stop(self) -> None:
@@ -92,6 +94,8 @@ class Deadlines:
         self._wake.set()
 
     def _set(self, due_at: datetime) -> None:
+        if self._following is None or due_at < self._following:
+            self._following = due_at
         if self._planned is None or due_at < self._planned:
             self._wake.set()
 
@@ -119,23 +123,25 @@ class Deadlines:
         self._health.set_healthy("deadlines")
 
     async def _turn(self) -> None:
-        """Handles one batch of due deadlines, or waits for the next one."""
+        """Handles one batch of deadlines if any is due, then waits for the next one."""
         self._wake.clear()
-        taken = await self._take()
-        if taken < self._batch and not self._stopping:
+        due = self._following is not None and self._following <= self._clock.now()
+        taken = await self._take() if due else None
+        if (taken or 0) < self._batch and not self._stopping:
             await self._sleep(taken)
 
-    async def _sleep(self, taken: int) -> None:
+    async def _sleep(self, taken: int | None) -> None:
+        """`taken`: how many the turn handled; None if none seemed due."""
         if taken:
             await asyncio.sleep(_BREATH)
         async with self._database.reading() as queries:
-            following = await queries.fetch_value(_NEXT, self._kinds)
+            self._following = await queries.fetch_value(_NEXT, self._kinds)
         pause = _POLL
-        if following is not None:
-            pause = min(_POLL, (following - self._clock.now()).total_seconds())
+        if self._following is not None:
+            pause = min(_POLL, (self._following - self._clock.now()).total_seconds())
             if pause <= 0:
-                # It is due, but it was set only this moment, or another worker has it.
-                pause = 0 if taken else _BUSY
+                # It is due. If this turn found none, another worker has it.
+                pause = _BUSY if taken == 0 else 0
         self._planned = self._clock.now() + timedelta(seconds=pause)
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):

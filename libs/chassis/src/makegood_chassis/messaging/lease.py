@@ -81,7 +81,7 @@ class Lease:
         """Renews the lease well before its end, and returns once it is lost. While the database is away, it tries
         again until the end."""
         while self.held:
-            await asyncio.sleep(self.seconds / 4)
+            await asyncio.sleep(self.seconds / 3)
             try:
                 if not await self.renew():
                     return

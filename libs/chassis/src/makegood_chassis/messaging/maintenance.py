@@ -31,7 +31,7 @@ PRUNE_KEYS: Final = older("idempotency_keys", "created_at")
 _KEYS_KEPT: Final = timedelta(hours=48)
 _PRUNE_PROCESSES: Final = older("processes", "seen_at")
 _PROCESSES_KEPT: Final = timedelta(hours=1)
-_SEEN_EVERY: Final = 1.0
+_SEEN_EVERY: Final = 2.0
 _MEASURE_EVERY: Final = 5.0
 _PRUNE_EVERY: Final = 60.0
 
@@ -98,7 +98,7 @@ class Maintenance:
         metrics.DB_POOL_IN_USE.set(pool.get_size() - pool.get_idle_size())
 
     async def _listen(self) -> None:
-        """Follows a move of the development clock at once. Without this connection, it takes up to a second."""
+        """Follows a move of the development clock at once. Without this connection, it takes up to two seconds."""
         while True:
             try:
                 connection = await asyncpg.connect(

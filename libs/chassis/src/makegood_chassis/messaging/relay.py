@@ -98,6 +98,7 @@ class Relay:
         self._watch.on_publish.append(self.wake.published)
         try:
             while not self._stopping:
+                self.wake.event.clear()
                 with suppress(Stopped):
                     if await self._patiently(self._lease.take):
                         await self._lead()
