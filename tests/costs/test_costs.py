@@ -1,4 +1,4 @@
-"""PERF-10: what a booking and a missed session cost at most, as counts. They are the same on every machine.
+"""PERF-10: what a booking, a missed session and an idle platform cost at most, as counts. They are the same on every machine.
 
 A change that makes one of them dearer must say so here; one that makes it cheaper lowers the bound. Whether an update is a HOT
 one depends on what else stands in the page, so the bounds of those two leave some room.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+from makegood_stack.ports import SERVICES
 from makegood_testkit.cost_scenarios import BOOKINGS, MISSED, booked_one_by_one, missed_together, warm_up
 from makegood_testkit.costs import Meter
+from makegood_testkit.footprint import memory, processes
 from makegood_testkit.platform import Platform
 
 Bounds = dict[str, dict[str, float]]
@@ -51,17 +54,44 @@ ONE_OF_TWENTY_MISSED: Bounds = {
 }
 
 
+IDLE: dict[str, float] = {"booking": 20, "availability": 20, "credits": 20, "notifications": 35}
+"""Statements a second while there is nothing to do."""
+IDLE_MIB: dict[str, float] = {"booking": 72, "availability": 70, "credits": 74, "notifications": 82}
+"""Memory that would be free if a service's process ended."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """What a platform costs before anybody has used it."""
+
+    statements: Mapping[str, float]
+    memory: Mapping[str, float]
+
+
 @pytest_asyncio.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+async def unused(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A platform on embedded servers, on which nothing else runs."""
     platform = Platform.at(tmp_path_factory.mktemp("costs"))
     try:
         await asyncio.to_thread(platform.up)
-        await warm_up(platform)
         yield platform
     finally:
         await platform.close()
         await asyncio.to_thread(platform.down)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def idle(unused: Platform) -> Idle:
+    async with Meter(unused) as meter:
+        needs = memory({name: pid for name, pid in processes(unused).items() if name in SERVICES})
+        return Idle(meter.idle_statements, {name: one.own for name, one in needs.items()})
+
+
+@pytest_asyncio.fixture(scope="module")
+async def platform(unused: Platform, idle: Idle) -> Platform:
+    """The same platform, once it has been used."""
+    await warm_up(unused)
+    return unused
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -78,6 +108,12 @@ def dearer(costs: Bounds, bounds: Bounds) -> list[str]:
         for key, cost in costs[name].items()
         if cost > limits.get(key, 0)
     ]
+
+
+async def test_an_idle_platform_asks_no_more_and_needs_no_more_memory(idle: Idle) -> None:
+    costs = {"statements": dict(idle.statements), "memory": dict(idle.memory)}
+    assert costs["memory"].keys() == set(SERVICES)
+    assert not dearer(costs, {"statements": IDLE, "memory": IDLE_MIB}), json.dumps(costs, indent=1)
 
 
 async def test_a_missed_session_costs_no_more(platform: Platform, meter: Meter) -> None:

@@ -15,7 +15,8 @@ read.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ _STATEMENTS: Final = """
     SELECT d.datname, s.queryid, s.calls
     FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
     WHERE d.datname LIKE 'makegood%'
+"""
+_CONTROL: Final = """
+    SELECT d.datname, s.queryid FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
+    WHERE s.query IN ('BEGIN', 'COMMIT', 'ROLLBACK')
 """
 _POSITION: Final = "SELECT pg_current_wal_insert_lsn()"
 # A WAL record of a row names the block of its table. An update to another page names two, so each record counts once.
@@ -111,6 +116,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class _Look:
+    at: float
     calls: Counter[Query]
     events: Counter[str]
     requests: Counter[str]
@@ -125,6 +131,8 @@ class Meter:
         self._stack = platform.stack
         self._port = self._stack.ports.of(postgres.NAME)
         self._tables: dict[tuple[int, int], str] = {}
+        self.idle_statements: defaultdict[str, float] = defaultdict(float)
+        """Statements a second of the idle platform, by service."""
 
     async def __aenter__(self) -> Self:
         self._admin = await asyncpg.connect(postgres.admin_url(self._port))
@@ -138,7 +146,10 @@ class Meter:
         before = await self._look()
         await asyncio.sleep(_IDLE_SECONDS)
         after = await self._look()
-        self._asked_when_idle = set(after.calls - before.calls)
+        asked = after.calls - before.calls
+        for query, calls in asked.items():
+            self.idle_statements[query.database.removeprefix("makegood_")] += calls / (after.at - before.at)
+        self._asked_when_idle = {*asked, *(Query(*row) for row in await self._admin.fetch(_CONTROL))}
         self._changed_when_idle = {table for table, _ in await self._rows(before, after)}
         return self
 
@@ -178,9 +189,10 @@ class Meter:
 
     async def _look(self) -> _Look:
         calls = Counter({Query(*row[:2]): row["calls"] for row in await self._admin.fetch(_STATEMENTS)})
+        at = time.monotonic()
         ends = await self._ends(topic.name for topic in TOPICS)
         broker = written(self._stack.home.state / kafka.NAME / "data")
-        return _Look(calls, ends, await self._requests(), broker, await self._admin.fetchval(_POSITION))
+        return _Look(at, calls, ends, await self._requests(), broker, await self._admin.fetchval(_POSITION))
 
     async def _requests(self) -> Counter[str]:
         found: Counter[str] = Counter()
