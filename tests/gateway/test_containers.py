@@ -32,23 +32,22 @@ def _left_out() -> set[str]:
     return {line for line in listed if line and not line.startswith("#")}
 
 
-def _needed_by(project: str, seen: set[str]) -> set[str]:
-    """The packages that `project` needs here, and those that they need."""
+def _needed_by(project: str, seen: set[tuple[str, frozenset[str]]], extras: frozenset[str] = frozenset()) -> set[str]:
+    """The packages that `project` with these extras needs here, and those that they need."""
     for line in metadata.requires(project) or []:
         requirement = Requirement(line)
-        name = canonicalize_name(requirement.name)
-        # `crypto` is the one extra that is asked for (PyJWT).
-        applies = requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in ("", "crypto"))
-        if applies and name not in seen:
-            seen.add(name)
-            _needed_by(name, seen)
-    return seen
+        needed = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        applies = requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in ("", *extras))
+        if applies and needed not in seen:
+            seen.add(needed)
+            _needed_by(needed[0], seen, needed[1])
+    return {name for name, _ in seen}
 
 
 @pytest.mark.parametrize("service", ["booking", "availability", "credits", "notifications"])
 def test_nothing_that_a_service_needs_is_left_out(service: str) -> None:
     needed = _needed_by(f"makegood-{service}", set())
-    assert {"fastapi", "aiokafka", "cryptography"} <= needed
+    assert {"fastapi", "aiokafka", "cryptography", "greenlet"} <= needed
     assert not needed & _left_out()
 
 

@@ -61,7 +61,13 @@ def test_the_sbom_is_valid_and_names_every_locked_package_with_its_hashes(tools:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.lock", "deploy/supply-chain-requirements.lock", "tests/clients/requirements.lock"]
+    "name",
+    [
+        "requirements.lock",
+        "deploy/supply-chain-requirements.lock",
+        "tests/clients/requirements.lock",
+        "benchmarks/peers/requirements.lock",
+    ],
 )
 def test_the_locks_name_no_registry_and_no_place_of_one_machine(name: str) -> None:
     lock = (ROOT / name).read_text()
