@@ -61,7 +61,7 @@ async def _connect(address: str) -> Client:
                 registered = True
             await client.count_workflows()
             return client
-        except RPCError:
+        except (RPCError, RuntimeError):  # it listens before it is ready
             if time.monotonic() > until:
                 raise
             await asyncio.sleep(0.5)
