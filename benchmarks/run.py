@@ -4,10 +4,10 @@
     python benchmarks/run.py --rounds 1 --quick      # does everything work? the figures mean little
     python benchmarks/run.py --save today.json       # the figures too, for `--previous` of a later release
 
-First it installs what is missing (`tools.py`) and counts what a booking and a missed session cost (`costs.py`). Then each round starts PostgreSQL,
-Kafka and the mail server, measures the floors and the peers on them, adds the rest of the platform, and measures misses and
-bookings. Prints each round as JSON, and at the end one table of medians: previous release, today, target. Stops everything
-that it started.
+First it installs what is missing (`tools.py`) and counts what a booking and a missed session cost (`costs.py`). Then each
+round starts PostgreSQL, Kafka and the mail server, measures the floors and the peers on them, adds the rest of the platform,
+and measures misses and bookings. Prints each round as JSON, and at the end one table of medians: previous release, today,
+target. Stops everything that it started.
 """
 
 from __future__ import annotations
