@@ -11,11 +11,11 @@ keys, no refusals, no expiry of holds, and one service instead of three.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,12 +96,12 @@ def _service(folder: Path, url: str, tools: Path) -> Iterator[str]:
 
 def _register(admin: int, service: int) -> None:
     """Tells Restate where the service is."""
-    body = json.dumps({"uri": f"http://{HOST}:{service}"}).encode()
-    request = urllib.request.Request(
-        f"http://{HOST}:{admin}/deployments", body, {"Content-Type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=20) as response:
-        assert response.status == 201, response.read()
+    connection = http.client.HTTPConnection(HOST, admin, timeout=20)
+    body = json.dumps({"uri": f"http://{HOST}:{service}"})
+    connection.request("POST", "/deployments", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    assert response.status == 201, response.read()
+    connection.close()
 
 
 async def _measure(options: PeerOptions) -> dict[int, Numbers]:
