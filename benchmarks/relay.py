@@ -73,7 +73,7 @@ class TimedProducer(BatchProducer):
         self.sent += len(outcome.sent)
         self.last = time.perf_counter()
         if len(self.lags) < 200_000:
-            self.lags.extend((now - row["created_at"]).total_seconds() for row in rows)
+            self.lags.extend((now - row.created_at).total_seconds() for row in rows)
         return outcome
 
 

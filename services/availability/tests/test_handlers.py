@@ -11,6 +11,8 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from makegood_availability.store import schedules
+from makegood_availability.store.schedules import TimeOff
 from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.events import (
     Event,
@@ -176,12 +178,8 @@ async def test_a_change_of_schedule_or_time_off_counts_for_the_next_request_and_
         [],
     ]
     async with harness.database.transaction(CAUSE) as unit:
-        await unit.execute(
-            "INSERT INTO time_off (id, provider_id, starts_at, ends_at) VALUES ($1, 'doc', $2, $3)",
-            new_id(),
-            at(13),
-            at(14),
-        )
+        await schedules.touch(unit, "doc")
+        await schedules.add_time_off(unit, "doc", TimeOff(new_id(), at(13), at(14), None))
     assert all_codes(await harness.ask(request(at(13, 15), member="d"), request(at(14), member="e"))) == [
         ["slot-not-offered"],
         [],

@@ -224,13 +224,16 @@ async def test_where_nobody_waits_a_release_is_one_statement(
     sessions = [request(at(9 + n), 60, member=f"m{n}", hold_until=at(8)) for n in range(4)]
     await harness.ask(*sessions)
     asked: list[str] = []
-    fetch = UnitOfWork.fetch
 
-    async def counted(self: UnitOfWork, statement: Any, *args: Any) -> Any:
-        asked.append(str(statement))
-        return await fetch(self, statement, *args)
+    def count(read: Any) -> Any:
+        async def counted(self: UnitOfWork, statement: Any, *args: Any) -> Any:
+            asked.append(str(statement))
+            return await read(self, statement, *args)
 
-    monkeypatch.setattr(UnitOfWork, "fetch", counted)
+        return counted
+
+    for name in ("fetch", "look"):
+        monkeypatch.setattr(UnitOfWork, name, count(getattr(UnitOfWork, name)))
     await harness.receive(*(later(SessionReserved, session, confirm_by=at(8)) for session in sessions))
     assert len(asked) == 1
     await harness.receive(*(cancelled(session) for session in sessions))

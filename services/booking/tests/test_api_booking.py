@@ -37,6 +37,20 @@ async def test_without_prefer_wait_the_session_is_asked_for_and_found_at_its_loc
     assert names(await harness.outbox()) == ["SessionRequested"]
 
 
+@pytest.mark.rule("BOOK-1")
+async def test_both_answers_in_one_batch_decide_about_the_session(harness: BookingHarness) -> None:
+    kept, refused = await harness.ask(START), await harness.ask(START + timedelta(hours=1))
+    await harness.outbox()
+    assert not await harness.handle(
+        Answers.credit_held(kept),
+        Answers.slot_held(refused),
+        Answers.slot_held(kept),
+        Answers.credit_refused(refused),
+    )
+    assert names(await harness.outbox()) == ["SessionReserved", "SessionRejected"]
+    assert [(await harness.read(session))["status"] for session in (kept, refused)] == ["reserved", "rejected"]
+
+
 @pytest.mark.rule("BOOK-1", "BOOK-2", "CONF-2")
 async def test_with_prefer_wait_the_answer_is_the_reserved_session(harness: BookingHarness) -> None:
     room_id = await harness.room()

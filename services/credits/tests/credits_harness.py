@@ -66,7 +66,7 @@ class CreditsHarness(ServiceHarness[Dependencies]):
         async with self.database.transaction(CAUSE) as unit:
             (book,) = (await open_whole(unit, ["member-1"])).values()
             adjust(book, 1, length_minutes=length, reason="Goodwill", made_by="support-1", now=unit.now)
-            await save(unit, [book])
+            save(unit, [book])
 
     async def handle(self, *events: Event | Received[Any]) -> dict[str, RefusalReason]:
         """As of every service. Remembers where the sessions were moved to, for when their later events can be."""

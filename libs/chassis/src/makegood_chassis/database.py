@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any, Final, TypeAlias
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 from makegood_contracts.envelope import EXAMPLE_BASE_URL, Cause, Record, encode
 from makegood_contracts.events import Event
 from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
+from makegood_chassis.combining import combinable, combine
 from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
@@ -79,11 +81,27 @@ def _prepared(statement: Runnable, args: Sequence[Any]) -> tuple[str, Sequence[A
     return statement if isinstance(statement, BoundStatement) else compile_statement(statement)
 
 
+class HandledBefore(Exception):
+    """An event of `note_handled` was handled before. Nothing of the unit took effect."""
+
+
+class PublishedRow(NamedTuple):
+    """A row of the outbox. `sequence`: the entity's own count; None for a record that was encoded elsewhere."""
+
+    id: int
+    record: Record
+    sequence: int | None
+    created_at: datetime
+
+
 class UnitOfWork(Queries):
     """One transaction and all that must happen with it: rows, events, deadlines.
 
     `now` is the product time of the whole unit. What is published or scheduled is written just before the one commit;
     `after_commit` callbacks run after it and only then.
+
+    A round trip costs more than a row. So the transaction begins with the first statement that cannot wait, and those that
+    can (`defer`) go together with what is published. If all can wait, one statement is the whole transaction.
     """
 
     def __init__(
@@ -98,15 +116,62 @@ class UnitOfWork(Queries):
         self.now = now
         self.cause = cause
         self._base_url = base_url
-        self._records: list[Record] = []
+        self._transaction: Transaction | None = None
+        self._deferred: list[list[BoundStatement]] = []
+        """In order; the statements of each list can be combined."""
+        self._records: list[tuple[Record, int | None]] = []
         self._deadlines: dict[tuple[str, str], datetime | None] = {}
+        self._handled: Sequence[str] = ()
         self._after_commit: list[Callable[[], None]] = []
         self.earliest_deadline: datetime | None = None
         """The first of the deadlines that were written, in product time."""
-        self.published = False
-        """Whether outbox rows were written."""
+        self.published: list[PublishedRow] = []
+        """The outbox rows that were written."""
         self.refused: dict[str, RefusalReason] = {}
         """The refused events of the batch: id → why."""
+
+    async def fetch(self, statement: Runnable, *args: Any) -> list[Row]:
+        await self._catch_up()
+        return await super().fetch(statement, *args)
+
+    async def fetch_one(self, statement: Runnable, *args: Any) -> Row | None:
+        await self._catch_up()
+        return await super().fetch_one(statement, *args)
+
+    async def fetch_value(self, statement: Runnable, *args: Any) -> Any:
+        await self._catch_up()
+        return await super().fetch_value(statement, *args)
+
+    async def execute(self, statement: Runnable, *args: Any) -> str:
+        await self._catch_up()
+        return await super().execute(statement, *args)
+
+    async def look(self, statement: Runnable, *args: Any) -> list[Row]:
+        """As `fetch`, but locks and changes nothing, so that no transaction has to begin for it."""
+        if self._transaction is not None or self._deferred:
+            await self._catch_up()
+        return await super().fetch(statement, *args)
+
+    def defer(self, statement: Runnable, *args: Any) -> None:
+        """Runs a statement that only writes, before the unit's next statement or with its last one."""
+        sql, values = _prepared(statement, args)
+        written = BoundStatement(sql, list(values))
+        if self._deferred and all(combinable(other.sql, written.sql) for other in self._deferred[-1]):
+            self._deferred[-1].append(written)
+        else:
+            self._deferred.append([written])
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A block that is undone by itself if it raises."""
+        await self._catch_up()
+        async with self.connection.transaction():
+            yield
+            await self._catch_up()
+
+    def note_handled(self, event_ids: Sequence[str]) -> None:
+        """Enters these events in the inbox with the last statement, which raises HandledBefore if one is there already."""
+        self._handled = event_ids
 
     def publish(self, event: Event, *, sequence: int, cause: Cause | None = None) -> None:
         """Publishes `event` with this transaction. `sequence` is the entity's own count, rising by one.
@@ -117,11 +182,11 @@ class UnitOfWork(Queries):
         record = encode(event, sequence=sequence, cause=cause or self.cause, base_url=self._base_url)
         if len(record.value) > MAX_RECORD:
             raise ValueError(f"an event of {len(record.value)} bytes is longer than {MAX_RECORD}")
-        self._records.append(record)
+        self._records.append((record, sequence))
 
     def publish_record(self, record: Record) -> None:
         """Publishes a record that is encoded already (dead letters)."""
-        self._records.append(record)
+        self._records.append((record, None))
 
     def refuse(self, event_id: str, reason: RefusalReason) -> None:
         """Refuses an event of the current batch: it becomes a dead letter with this transaction, and the others are
@@ -141,23 +206,81 @@ class UnitOfWork(Queries):
 
     async def flush(self) -> None:
         """Writes what was collected."""
-        await tables.write(self.connection, self._records, self._deadlines)
-        if self._deadlines:
-            due = [due_at for due_at in self._deadlines.values() if due_at is not None]
-            if due and (self.earliest_deadline is None or min(due) < self.earliest_deadline):
-                self.earliest_deadline = min(due)
-        self.published = self.published or bool(self._records)
-        self._records, self._deadlines = [], {}
+        await self._begin()
+        await self._write()
+
+    async def commit(self) -> None:
+        """Writes what was collected, and commits."""
+        if len(self._deferred) > 1:
+            await self._begin()
+        await self._write()
+        if self._transaction is not None:
+            failpoints.reached("unit.flushed")
+            transaction, self._transaction = self._transaction, None
+            await transaction.commit()
+
+    async def roll_back(self) -> None:
+        """Undoes everything, unless it is committed."""
+        if self._transaction is not None and not self.connection.is_closed():
+            await self._transaction.rollback()
 
     def committed(self) -> None:
         callbacks, self._after_commit = self._after_commit, []
         for callback in callbacks:
             callback()
 
+    async def _begin(self) -> None:
+        if self._transaction is None:
+            transaction = self.connection.transaction()
+            await transaction.start()
+            self._transaction = transaction
+
+    async def _catch_up(self) -> None:
+        """Begins the transaction, and runs what was deferred."""
+        await self._begin()
+        while self._deferred:
+            await self._run(combine(self._deferred.pop(0)))
+
+    async def _write(self) -> None:
+        """Runs what was deferred. The last of it goes in one statement with events, deadlines and the inbox."""
+        while len(self._deferred) > 1:
+            await self._run(combine(self._deferred.pop(0)))
+        statements = self._deferred.pop() if self._deferred else []
+        statements += tables.set_deadlines(self._deadlines)
+        named: dict[str, BoundStatement] = {}
+        ids, new, count = "NULL", "NULL", []
+        if self._records:
+            named["published"] = tables.publish([record for record, _ in self._records])
+            ids = "ARRAY(SELECT id FROM published)"
+        if self._handled:
+            named["handled"] = tables.note_handled(self._handled)
+            # A division by zero undoes everything, even if this statement is the whole transaction.
+            new, count = "1 / ((SELECT count(*) FROM handled) = $1)::int", [len(self._handled)]
+        if not statements and not named:
+            return
+        try:
+            row = await self._run(combine(statements, BoundStatement(f"SELECT {ids}, {new}", count), **named))
+        except asyncpg.DivisionByZeroError as error:
+            raise HandledBefore from error
+        self._note_written(row)
+
+    def _note_written(self, row: Row | None) -> None:
+        if self._records and row is not None:
+            now = datetime.now(UTC)
+            written = zip(sorted(row[0]), self._records, strict=True)
+            self.published += [PublishedRow(row_id, *record, now) for row_id, record in written]
+        due = [due_at for due_at in self._deadlines.values() if due_at is not None]
+        if due and (self.earliest_deadline is None or min(due) < self.earliest_deadline):
+            self.earliest_deadline = min(due)
+        self._records, self._deadlines, self._handled = [], {}, ()
+
+    async def _run(self, statement: BoundStatement) -> Row | None:
+        return await self.connection.fetchrow(statement.sql, *statement.values)
+
 
 class Database:
-    """The pool. `on_publish` is called after each commit that left outbox rows, `on_deadline` after one that set deadlines,
-    with the first of their moments."""
+    """The pool. `on_publish` is called after each commit that left outbox rows, with these, `on_deadline` after one that set
+    deadlines, with the first of their moments."""
 
     def __init__(
         self,
@@ -180,7 +303,7 @@ class Database:
         self._pool_size = pool_size
         self._application_name = application_name
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self.on_publish: list[Callable[[], None]] = []
+        self.on_publish: list[Callable[[Sequence[PublishedRow]], None]] = []
         self.on_deadline: list[Callable[[datetime], None]] = []
 
     async def open(self) -> None:
@@ -225,15 +348,18 @@ class Database:
     @asynccontextmanager
     async def transaction(self, cause: Cause) -> AsyncIterator[UnitOfWork]:
         """A unit of work, committed at the end of the block, rolled back if it raises."""
-        async with self.pool.acquire(timeout=10) as connection, connection.transaction():
+        async with self.pool.acquire(timeout=10) as connection:
             unit = UnitOfWork(connection, self.clock.now(), cause, self.personal_data, self._base_url)
-            yield unit
-            await unit.flush()
-            failpoints.reached("unit.flushed")
+            try:
+                yield unit
+                await unit.commit()
+            except BaseException:
+                await unit.roll_back()
+                raise
         failpoints.reached("unit.committed")
         if unit.published:
-            for wake in self.on_publish:
-                wake()
+            for published in self.on_publish:
+                published(unit.published)
         if unit.earliest_deadline is not None:
             for set_ in self.on_deadline:
                 set_(unit.earliest_deadline)

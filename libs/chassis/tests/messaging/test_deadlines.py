@@ -170,7 +170,7 @@ async def test_a_change_that_meets_its_deadline_is_never_the_one_to_fail(databas
 
 async def test_what_a_deadline_publishes_wakes_the_relay(database: Database) -> None:
     woken: list[None] = []
-    database.on_publish.append(lambda: woken.append(None))
+    database.on_publish.append(lambda _: woken.append(None))
 
     async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
         for one in due:

@@ -45,6 +45,18 @@ async def test_an_event_that_comes_again_has_its_effect_once(database: Database)
     assert len(await outbox(database, "availability.reservations.v1")) == 20
 
 
+@pytest.mark.rule("REL-6")
+async def test_an_event_that_comes_again_to_another_process_has_its_effect_once(database: Database) -> None:
+    """That process knows nothing of it, handles it again, and finds it in the inbox at the end."""
+    handlers = Handlers()
+    records = [record_of(session_event(new_id())) for _ in range(20)]
+    await make(database, Handlers()).process(polled(records[:10]))
+    await make(database, handlers).process(polled(records))
+    assert handlers.calls == [20, 10], "all of them, and then those that are new"
+    assert [row[0] for row in await effects(database)] == [record.id for record in records]
+    assert len(await outbox(database, "availability.reservations.v1")) == 20
+
+
 async def test_what_does_not_concern_the_service_touches_no_table(database: Database) -> None:
     handlers = Handlers()
     keys = [new_id(), new_id()]
@@ -84,10 +96,10 @@ def test_waves_are_as_few_as_order_allows() -> None:
     received = [
         decode(record.key, record.headers, record.value) for record in polled(record_of(event) for event in events)
     ]
-    assert [(kind, len(group)) for kind, group in group_preserving_key_order(received)] == [
-        (SessionReserved, 2),
-        (SessionConfirmed, 2),
-    ]
+    a_reserved, a_confirmed, b_reserved, b_confirmed = received
+    assert group_preserving_key_order(received) == [[a_reserved, b_reserved], [a_confirmed, b_confirmed]]
+    handler = Handlers().effect
+    assert group_preserving_key_order(received, {SessionReserved: handler, SessionConfirmed: handler}) == [received]
 
 
 async def test_types_that_the_service_does_not_handle_are_skipped(database: Database) -> None:

@@ -198,6 +198,22 @@ async def test_an_event_of_another_process_is_sent_on_its_wake_up(
     assert len(await read_topic(kafka_servers, topic_prefix + SESSIONS.name)) == 20
 
 
+@pytest.mark.rule("REL-6")
+async def test_what_is_handed_over_in_memory_overtakes_nothing_of_another_process(
+    database: Database, database_url: str, kafka_servers: str, topic_prefix: str
+) -> None:
+    keys = [new_id() for _ in range(20)]
+    async with opened(database_url) as other, running(database, kafka_servers, topic_prefix) as relay:
+        await eventually(lambda: relay.leading)
+        for key in keys:
+            await publish(database, session_event(key, 1), 1)
+            await publish(other, session_event(key, 2), 2)  # nothing wakes the relay for this one
+            await publish(database, session_event(key, 3), 3)
+        await drained(database)
+    records = await read_topic(kafka_servers, topic_prefix + SESSIONS.name)
+    assert first_of_each(records) == {key: [1, 2, 3] for key in keys}
+
+
 async def test_without_any_wake_up_the_poll_finds_rows(
     database: Database, kafka_servers: str, topic_prefix: str
 ) -> None:

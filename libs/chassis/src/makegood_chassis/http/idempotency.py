@@ -201,10 +201,10 @@ def _place(claim: KeyClaim, person_id: str) -> Place:
     return Place("idempotency_keys", f"{claim.caller}\0{claim.key}", person_id)
 
 
-async def store_many(answers: Sequence[tuple[KeyClaim, Response]], unit: UnitOfWork) -> None:
+def store_many(answers: Sequence[tuple[KeyClaim, Response]], unit: UnitOfWork) -> None:
     """Stores first answers without personal data for claimed keys. A key that already has an answer keeps it."""
     ordered = sorted(answers, key=lambda pair: (pair[0].caller, pair[0].key))
-    await unit.execute(
+    unit.defer(
         _STORE,
         [claim.caller for claim, _ in ordered],
         [claim.key for claim, _ in ordered],

@@ -78,7 +78,7 @@ def completions(service: Service) -> Completions:
     """Stores the answers of changes whose outcome came after their commit, those of many requests in one transaction."""
 
     async def apply(answered: Sequence[tuple[KeyClaim, Response]], unit: UnitOfWork) -> Sequence[None]:
-        await store_many(answered, unit)
+        store_many(answered, unit)
         return [None] * len(answered)
 
     return GroupCommit(service.database, apply, at_once=1, name="answers")
@@ -187,7 +187,7 @@ class Mutation:
                     await store_sealed(self.claim, self._answer, self._personal_of, unit)
                 elif self.claim is not None and not self.repeated:
                     kept = Response(status_code=self._answer.status_code) if secret else self._answer
-                    await store_many([(self.claim, kept)], unit)
+                    store_many([(self.claim, kept)], unit)
             elif resource is None:
                 raise RuntimeError("call mutation.answer() inside the unit, or pass `resource` and complete() later")
             if service.audited and self._context.accesses is not None:

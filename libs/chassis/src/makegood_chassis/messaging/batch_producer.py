@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-import asyncpg
-import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -23,6 +21,7 @@ from aiokafka.errors import (
 )
 from makegood_contracts.topics import EVENT_TOPICS
 
+from makegood_chassis.database import PublishedRow
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.partitions import partition_hash
@@ -40,7 +39,6 @@ TOPIC_TROUBLE: Final = (
 _BATCH_BYTES: Final = 900_000
 _SIGNED: Final = frozenset(topic.name for topic in EVENT_TOPICS)
 """Dead letters are not: each keeps the signature that its event came with."""
-_decode_headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _log = structlog.get_logger(__name__)
 
 
@@ -115,9 +113,8 @@ class BatchProducer:
             producer, self._producer = self._producer, None
             await _discard(producer)
 
-    async def send(self, rows: Sequence[asyncpg.Record]) -> SendResult:
-        """Sends rows (id, topic, key, headers, payload, created_at). Keeps their order within a partition. Returns once
-        all are answered.
+    async def send(self, rows: Sequence[PublishedRow]) -> SendResult:
+        """Sends rows. Keeps their order within a partition. Returns once all are answered.
 
         Rows that did not fit, or whose topic failed, are not in `sent`. Neither is anything after them in their
         partition.
@@ -148,25 +145,26 @@ class BatchProducer:
             await self.close()
         return outcome
 
-    async def _parts(self, producer: Any, rows: Sequence[asyncpg.Record], outcome: SendResult) -> list[_Part]:
+    async def _parts(self, producer: Any, rows: Sequence[PublishedRow], outcome: SendResult) -> list[_Part]:
         now = int(time.time() * 1000)
         parts: dict[tuple[str, int], _Part] = {}
         counts: dict[str, int] = {}
-        for (row_id, name, key, _, payload, _), headers in zip(rows, self._headers(rows), strict=True):
+        for (row_id, record, *_), headers in zip(rows, self._headers(rows), strict=True):
+            name = record.topic
             count = counts.get(name)
             if count is None:
                 count = counts[name] = await self._partitions(producer, name, outcome)
             if not count:
                 continue
-            where = (name, partition_hash(key) % count)
+            where = (name, partition_hash(record.key) % count)
             part = parts.get(where)
             if part is None:
                 part = parts[where] = _Part(self._prefix + name, where[1], producer.create_batch())
             elif part.full:
                 continue
             added = part.builder.append(
-                key=key.encode(),
-                value=payload,
+                key=record.key.encode(),
+                value=record.value,
                 timestamp=now,
                 headers=headers,
             )
@@ -176,16 +174,14 @@ class BatchProducer:
                 part.ids.append(row_id)
         return list(parts.values())
 
-    def _headers(self, rows: Sequence[asyncpg.Record]) -> list[list[tuple[str, bytes]]]:
+    def _headers(self, rows: Sequence[PublishedRow]) -> list[list[tuple[str, bytes]]]:
         """The rows' headers as the broker takes them, with their signatures."""
-        every = [
-            [(name, value.encode()) for name, value in _decode_headers(headers)] for _, _, _, headers, _, _ in rows
-        ]
+        every = [[(name, value.encode()) for name, value in row.record.headers] for row in rows]
         if self._signer is not None:
             events = [
-                (leaf(topic, key.encode(), headers, payload), headers)
-                for (_, topic, key, _, payload, _), headers in zip(rows, every, strict=True)
-                if topic in _SIGNED
+                (leaf(record.topic, record.key.encode(), headers, record.value), headers)
+                for (_, record, *_), headers in zip(rows, every, strict=True)
+                if record.topic in _SIGNED
             ]
             signatures = self._signer.sign([hashed for hashed, _ in events])
             for (_, headers), signature in zip(events, signatures, strict=True):

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from aiokafka.structs import ConsumerRecord
@@ -184,25 +185,27 @@ def _identify(record: ConsumerRecord) -> tuple[str, int]:
     return _made_of_its_place(record), count
 
 
-def group_preserving_key_order(received: Sequence[Received[Any]]) -> list[tuple[type[Event], list[Received[Any]]]]:
-    """Groups of one event type each, to be handled one after the other. There are as few as the order of each key
-    allows.
+def group_preserving_key_order(
+    received: Sequence[Received[Any]], together: Mapping[type[Event], object] = MappingProxyType({})
+) -> list[list[Received[Any]]]:
+    """Groups of one event type each, or of those types to which `together` gives the same value, to be handled one after the
+    other. There are as few as the order of each key allows.
 
-    Each event goes into the first group of its type that does not come before the group of the previous event with the
-    same topic and key.
+    Each event goes into the first group of its kind that does not come before the group of the previous event with the same
+    topic and key.
     """
-    groups: list[tuple[type[Event], list[Received[Any]]]] = []
-    places: dict[type[Event], list[int]] = {}
+    groups: list[list[Received[Any]]] = []
+    places: dict[Any, list[int]] = {}
     last: dict[tuple[str, str], int] = {}
     for one in received:
         kind = type(one.event)
         key = (kind.topic.name, one.key)
-        mine = places.setdefault(kind, [])
+        mine = places.setdefault(together.get(kind, kind), [])
         at = bisect_left(mine, last.get(key, 0))
         if at == len(mine):
             mine.append(len(groups))
-            groups.append((kind, []))
+            groups.append([])
         place = mine[at]
-        groups[place][1].append(one)
+        groups[place].append(one)
         last[key] = place
     return groups

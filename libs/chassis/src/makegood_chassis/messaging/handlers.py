@@ -16,10 +16,13 @@ from makegood_chassis.database import UnitOfWork
 
 D = TypeVar("D")
 K = TypeVar("K")
+H = TypeVar("H", bound=Callable[..., Awaitable[None]])
 B = TypeVar("B")
 
 EventHandler = Callable[[Sequence[Received[Any]], UnitOfWork], Awaitable[None]]
-"""Handles events of one type that were not handled before, in their topic's order, in one transaction.
+"""Handles events of one type, or of several (`takes_types_together`), in their topic's order, in one transaction.
+
+None of them was handled before, or else the transaction is rolled back.
 
 It must lock what it changes in a fixed order (sort by id), pass `cause=received.cause` to each publish, and raise for
 an event that it cannot handle: then the batch is split until that event is alone, and it goes to the dead letters.
@@ -56,9 +59,21 @@ DeadlineRoutes: TypeAlias = "Mapping[str, Needing[Sequence[Due], D]]"
 """A service's routing table of deadlines."""
 
 
+def takes_types_together(handler: H) -> H:
+    """Marks a handler whose batches may hold all of its types at once, in their topics' order."""
+    handler.types_together = True  # type: ignore[attr-defined]
+    return handler
+
+
+def together(handlers: EventHandlers) -> dict[type[Event], object]:
+    """The types that come in one batch: those with the same value."""
+    return {kind: handler for kind, handler in handlers.items() if hasattr(handler, "types_together")}
+
+
 def bind(routes: Mapping[K, Needing[B, D]], dependencies: D) -> dict[K, Callable[[B, UnitOfWork], Awaitable[None]]]:
     """The table, with `dependencies` passed to the handlers that take a third parameter."""
-    return {key: _bound(handler, dependencies) for key, handler in routes.items()}
+    bound = {handler: _bound(handler, dependencies) for handler in routes.values()}
+    return {key: bound[handler] for key, handler in routes.items()}
 
 
 def _bound(handler: Any, dependencies: object) -> Any:

@@ -9,11 +9,9 @@ from typing import Any, Final
 from makegood_contracts.envelope import Received
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging import tables
 from makegood_chassis.pruning import older
 
-_INSERT: Final = """
-INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id
-"""
 _REDRIVE: Final = """
 INSERT INTO inbox (event_id, redrive) SELECT * FROM unnest($1::uuid[], $2::integer[])
 ON CONFLICT (event_id) DO UPDATE
@@ -46,9 +44,8 @@ async def claim(received: Sequence[Received[Any]], unit: UnitOfWork) -> Sequence
     plain = [one.id for one in first.values() if not one.redrive]
     again = [(one.id, one.redrive) for one in first.values() if one.redrive]
     taken: set[str] = set()
-    # Every process uses the same order. Otherwise two that see the same events could wait for each other.
     if plain:
-        rows = await unit.fetch(_INSERT, sorted(plain))
+        rows = await unit.fetch(tables.note_handled(plain))
         if len(rows) == len(received):
             return received
         taken.update(str(row[0]) for row in rows)

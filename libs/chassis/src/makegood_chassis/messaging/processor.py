@@ -32,7 +32,7 @@ from makegood_chassis.messaging.batches import (
 from makegood_chassis.messaging.dead_letters import DeadLetterLimit, as_dead_letter, dead_letter, reason_of
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.forgeries import Forgeries
-from makegood_chassis.messaging.handlers import EventHandlers, IsRelevant
+from makegood_chassis.messaging.handlers import EventHandlers, IsRelevant, together
 from makegood_chassis.messaging.reading import UnreadableRange
 from makegood_chassis.messaging.refusals import RefusalReason, SignatureRefusal, TooEarly
 from makegood_chassis.messaging.sequences import Sequences
@@ -40,6 +40,12 @@ from makegood_chassis.messaging.verification import Verifier
 
 _ATTEMPTS = 3
 T = TypeVar("T")
+
+
+class _Refused(Exception):
+    """A handler refused an event that may have been handled before."""
+
+
 _log = structlog.get_logger(__name__)
 
 
@@ -67,6 +73,7 @@ class Processor:
     ) -> None:
         self._database = database
         self._handlers = handlers
+        self._together = together(handlers)
         self._service = service
         self._guard = guard
         self._prefix = prefix
@@ -74,6 +81,8 @@ class Processor:
         self._verifier = verifier
         self._forgeries = Forgeries(database, service)
         self._sequences = Sequences()
+        self._repeating = False
+        """Whether some events of the last poll had been handled before."""
         self._clock_patience = clock_patience
         self._early: dict[str, float] = {}
         self.given_up = given_up
@@ -127,6 +136,15 @@ class Processor:
         return found
 
     async def _settle(self, arrivals: list[Arrival]) -> None:
+        if self._look_new(arrivals):
+            try:
+                await self._waiting_for_a_server(lambda: self._attempt(arrivals, asking=False), len(arrivals))
+                return
+            except Stopped:
+                raise
+            except Exception as error:
+                # Before an event is blamed, the inbox must say whether it was handled already.
+                _log.info("batch is handled again, asking the inbox first", error=type(error).__name__)
         parts = [arrivals]
         while parts:
             part = parts.pop()
@@ -140,6 +158,16 @@ class Processor:
                     parts += (part[middle:], part[:middle])
                 else:
                     await self._alone(part[0], error)
+
+    def _look_new(self, arrivals: Sequence[Arrival]) -> bool:
+        """Whether nothing says that one of them was handled before. The inbox can then be asked with the last statement."""
+        received = [arrival.received for arrival in arrivals]
+        return (
+            not self._repeating
+            and len({one.id for one in received}) == len(received)
+            and not any(one.redrive for one in received)
+            and not self._sequences.repeated(received)
+        )
 
     async def _patiently(self, part: list[Arrival]) -> None:
         await self._waiting_for_a_server(lambda: self._attempt(part), len(part))
@@ -161,25 +189,36 @@ class Processor:
             if waited:
                 self.waiting(False)
 
-    async def _attempt(self, part: list[Arrival]) -> None:
+    async def _attempt(self, part: list[Arrival], *, asking: bool = True) -> None:
+        """Handles the events in one transaction. `asking`: asks the inbox first which of them are new.
+
+        Otherwise all are taken for new, and it raises if one is not, or if a handler refuses one.
+        """
         received = [arrival.received for arrival in part]
         spans = observe.receive(received, self._service)
         async with spans, self._database.transaction(Cause.begin()) as unit:
-            fresh = await inbox.claim(spans.received, unit)
+            fresh = spans.received
+            if asking:
+                fresh = await inbox.claim(fresh, unit)
+            else:
+                unit.note_handled([one.id for one in fresh])
             failpoints.reached("consumer.inbox")
             taken = fresh
             if repeated := self._sequences.repeated(fresh):
                 for event_id in repeated:
                     unit.refuse(event_id, "sequence-repeated")
                 taken = [one for one in fresh if one.id not in repeated]
-            for kind, group in group_preserving_key_order(taken):
-                await self._handlers[kind](group, unit)
+            for batch in group_preserving_key_order(taken, self._together):
+                await self._handlers[type(batch[0].event)](batch, unit)
             failpoints.reached("consumer.handled")
             refused = dict(unit.refused)
             if refused:
+                if not asking:
+                    raise _Refused
                 self._be_patient_with_clocks(refused)
                 await self._refuse(part, refused, unit)
         self._sequences.handled(fresh if not refused else [one for one in fresh if one.id not in refused])
+        self._repeating = len(fresh) < len(part)
         self._count(part, len(fresh), refused)
 
     def _be_patient_with_clocks(self, refused: Mapping[str, RefusalReason]) -> None:

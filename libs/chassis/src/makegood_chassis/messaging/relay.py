@@ -3,25 +3,28 @@ deletes them.
 
 No last id is remembered: whatever is in the table is unsent, so a row that commits late is not lost. The entity is
 locked before its event is inserted, so the ids of one key's events rise. Reading in the order of ids therefore keeps
-each key's order.
+each key's order. What the leader's own process commits is handed over in memory and seldom read (`handed_over`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+import msgspec
 import structlog
+from makegood_contracts.envelope import Record
 
 from makegood_chassis import metrics
-from makegood_chassis.database import Database
+from makegood_chassis.database import Database, PublishedRow
 from makegood_chassis.health import Health
 from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.batch_producer import TOPIC_TROUBLE, BatchProducer, SendResult
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
+from makegood_chassis.messaging.handed_over import HandedOver
 from makegood_chassis.messaging.lease import Lease
 from makegood_chassis.messaging.wake import CHANNEL, OutboxWake
 
@@ -42,6 +45,7 @@ _SWEEP_AFTER: Final = 0.04
 _FEW: Final = 128
 """So many rows may still be on their way out of the table while the next batch is read past them."""
 
+_decode_headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
@@ -75,13 +79,16 @@ class Relay:
         self._health = health or Health()
         self._stopping = False
         self._blocked: dict[str, float] = {}
+        self._handed_over = HandedOver()
+        self._looked = 0.0
+        """When the table was last read, by the event loop's clock."""
         self._acked: list[int] = []
         """Rows that the broker has and the table still holds."""
         self._many = asyncio.Event()
         """Set while these are so many that they must go at once."""
         self._sweeping: asyncio.Task[None] | None = None
         self._more = False
-        """Whether the table had more than was sent in the last turn."""
+        """Whether there was more than was sent in the last turn."""
         self.wake = OutboxWake(database.url, leads_here=lambda: self.leading)
 
     @property
@@ -95,7 +102,7 @@ class Relay:
 
     async def run(self) -> None:
         """Waits until the lease is free, then leads. Returns after `stop()`. Waits for servers that are away."""
-        self._watch.on_publish.append(self.wake.published)
+        self._watch.on_publish.append(self._published)
         try:
             while not self._stopping:
                 self.wake.event.clear()
@@ -106,12 +113,18 @@ class Relay:
                 self._health.set_healthy("relay")
                 await self._wait(_POLL)
         finally:
-            self._watch.on_publish.remove(self.wake.published)
+            self._watch.on_publish.remove(self._published)
             metrics.RELAY_LEADER.set(0)
             await self._producer.close()
 
+    def _published(self, rows: Sequence[PublishedRow]) -> None:
+        if self.leading:
+            self._handed_over.add(rows)
+        self.wake.published()
+
     async def _lead(self) -> None:
         metrics.RELAY_LEADER.set(1)
+        self._handed_over.begin()
         _log.info("relay became the leader", fence=self._lease.fence)
         keeping = asyncio.create_task(self._lease.keep())
         try:
@@ -138,16 +151,13 @@ class Relay:
             _log.info("relay is no longer the leader", fence=self._lease.fence)
 
     async def _turn(self) -> int:
-        """Fetches, sends and deletes one batch. Returns how many rows the broker took."""
+        """Sends one batch and has it deleted. Returns how many rows the broker took."""
         if len(self._acked) > _FEW:
             await self._swept()
         if self._sweeping is not None and self._sweeping.done():
             self._sweeping.result()
         self.wake.event.clear()
-        now = asyncio.get_running_loop().time()
-        self._blocked = {topic: until for topic, until in self._blocked.items() if until > now}
-        async with self._database.reading() as queries:
-            rows = await queries.fetch(_FETCH, self._batch, list(self._blocked), self._acked)
+        rows = await self._next()
         if not rows:
             # Connect to the broker before there is something to send, so that the first event need not wait.
             await self._producer.open()
@@ -158,9 +168,13 @@ class Relay:
             return 0
         outcome = await self._producer.send(rows)
         failpoints.reached("relay.sent")
-        self._more = len(outcome.sent) < len(rows) or len(rows) == self._batch
+        if len(outcome.sent) < len(rows):
+            self._handed_over.look = True
+        self._more = self._handed_over.look or bool(self._handed_over)
         if outcome.sent:
-            metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0]["created_at"]).total_seconds()))
+            metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0].created_at).total_seconds()))
+            there = set(outcome.sent)
+            self._handed_over.sent(row for row in rows if row.id in there)
             self._acked += outcome.sent
             if len(self._acked) > _FEW:
                 self._many.set()
@@ -169,6 +183,24 @@ class Relay:
                 self._sweeping = asyncio.create_task(self._sweep())
         self._note_failures(outcome)
         return len(outcome.sent)
+
+    async def _next(self) -> list[PublishedRow]:
+        """What is to be sent next. The table is read at least as often as if nothing were handed over."""
+        handed_over, now = self._handed_over, asyncio.get_running_loop().time()
+        self._blocked = {topic: until for topic, until in self._blocked.items() if until > now}
+        if self.wake.heard or self._blocked or self._stopping or now - self._looked >= _POLL:
+            self.wake.heard, handed_over.look = False, True
+        rows = handed_over.take(self._batch)
+        if not handed_over.look:
+            return rows
+        handed_over.look, self._looked = False, now
+        async with self._database.reading() as queries:
+            found = await queries.fetch(_FETCH, self._batch, list(self._blocked), self._acked)
+        rows = [_published_row(*row) for row in found]
+        handed_over.read({row.id for row in rows})
+        if len(rows) == self._batch:
+            handed_over.look = True
+        return rows
 
     async def _sweep(self) -> None:
         """Deletes what was acknowledged, while later batches are on their way."""
@@ -230,6 +262,7 @@ class Relay:
         led = self._lease.held
 
         def failed(error: BaseException, attempts: int) -> None:
+            self._handed_over.look = True
             metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
             self._health.set_unhealthy("relay", f"waits for a server: {type(error).__name__}")
             if attempts == 1:
@@ -246,3 +279,11 @@ class Relay:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.wake.event.wait()
+
+
+def _published_row(
+    row_id: int, topic: str, key: str, headers: str, payload: bytes, created_at: datetime
+) -> PublishedRow:
+    record = Record(topic, key, _decode_headers(headers), payload)
+    sequence = dict(record.headers).get("ce_sequence", "")
+    return PublishedRow(row_id, record, int(sequence) if sequence.isdecimal() else None, created_at)

@@ -10,16 +10,14 @@ clock: the development clock's offset. processes: who is there and which clock i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
-import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 from makegood_contracts.envelope import Record
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+from makegood_chassis.statements import BoundStatement
 
 SCHEMA = """
 CREATE TABLE outbox (
@@ -78,47 +76,59 @@ CREATE TABLE processes (
 """
 """What a service's first migration executes, before its own tables."""
 
-_WRITE_OUTBOX = """
+_PUBLISH = """
 INSERT INTO outbox (topic, key, headers, payload)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
+RETURNING id
 """
-
-_WRITE = f"""
-WITH kept AS (
-    INSERT INTO deadlines (kind, entity_id, due_at)
-    SELECT * FROM unnest($5::text[], $6::text[], $7::timestamptz[])
-    ON CONFLICT (kind, entity_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0
-), dropped AS (
-    DELETE FROM deadlines USING unnest($8::text[], $9::text[]) AS gone (kind, entity_id)
-    WHERE deadlines.kind = gone.kind AND deadlines.entity_id = gone.entity_id
-)
-{_WRITE_OUTBOX}
-"""  # noqa: S608 (a constant of ours)
+_SET_DEADLINES = """
+INSERT INTO deadlines (kind, entity_id, due_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+ON CONFLICT (kind, entity_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0
+"""
+_DROP_DEADLINES = """
+DELETE FROM deadlines USING unnest($1::text[], $2::text[]) AS gone (kind, entity_id)
+WHERE deadlines.kind = gone.kind AND deadlines.entity_id = gone.entity_id
+"""
+_NOTE_HANDLED = """
+INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id
+"""
 
 _encode_headers = msgspec.json.Encoder().encode
 
 
-async def write(
-    connection: Connection, records: Sequence[Record], deadlines: Mapping[tuple[str, str], datetime | None]
-) -> None:
-    """Inserts the records in order, sets the deadlines that have a moment, and deletes those that have none.
+def publish(records: Sequence[Record]) -> BoundStatement:
+    """Inserts the records in order, and returns the ids of their rows, which rise in this order."""
+    headers = [_encode_headers(record.headers).decode() for record in records]
+    return BoundStatement(
+        _PUBLISH,
+        [
+            [record.topic for record in records],
+            [record.key for record in records],
+            headers,
+            [record.value for record in records],
+        ],
+    )
 
-    It uses a fixed order to avoid deadlocks. It is one statement, because a round trip costs more than a row.
-    """
-    if not records and not deadlines:
-        return
-    outbox = [
-        [record.topic for record in records],
-        [record.key for record in records],
-        [_encode_headers(record.headers).decode() for record in records],
-        [record.value for record in records],
-    ]
-    if not deadlines:
-        await connection.execute(_WRITE_OUTBOX, *outbox)
-        return
+
+def set_deadlines(deadlines: Mapping[tuple[str, str], datetime | None]) -> list[BoundStatement]:
+    """Sets the deadlines that have a moment, and deletes those that have none, in a fixed order to avoid deadlocks."""
     kept = sorted((*pair, due_at) for pair, due_at in deadlines.items() if due_at is not None)
     dropped = sorted(pair for pair, due_at in deadlines.items() if due_at is None)
-    await connection.execute(_WRITE, *outbox, *_columns(kept, 3), *_columns(dropped, 2))
+    statements = []
+    if kept:
+        statements.append(BoundStatement(_SET_DEADLINES, _columns(kept, 3)))
+    if dropped:
+        statements.append(BoundStatement(_DROP_DEADLINES, _columns(dropped, 2)))
+    return statements
+
+
+def note_handled(event_ids: Iterable[str]) -> BoundStatement:
+    """Enters events in the inbox, and returns the ids of those that were not there.
+
+    Every process uses the same order. Otherwise two that see the same events could wait for each other.
+    """
+    return BoundStatement(_NOTE_HANDLED, [sorted(event_ids)])
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

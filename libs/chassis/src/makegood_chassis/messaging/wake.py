@@ -28,14 +28,20 @@ class OutboxWake:
         self._leads_here = leads_here
         self._listen = listen
         self.event = asyncio.Event()
+        self.heard = False
+        """Set with `event` if the rows may be those of another process."""
         self._tell = asyncio.Event()
 
-    def published(self) -> None:
+    def published(self, _: object = None) -> None:
         """Call it from `Database.on_publish`: rows were committed in this process."""
         if self._leads_here():
             self.event.set()
         else:
             self._tell.set()
+
+    def _hear(self) -> None:
+        self.heard = True
+        self.event.set()
 
     async def run(self) -> None:
         """Keeps the connection and sends notifications until cancelled."""
@@ -60,15 +66,15 @@ class OutboxWake:
             # If the connection ends, the loop below wakes as if there were news. It then notifies on the next connection.
             connection.add_termination_listener(lambda _: self._tell.set())
             if self._listen:
-                await connection.add_listener(CHANNEL, lambda *_: self.event.set())
-                self.event.set()
+                await connection.add_listener(CHANNEL, lambda *_: self._hear())
+                self._hear()
             while True:
                 await self._tell.wait()
                 if connection.is_closed():
                     raise ConnectionResetError
                 self._tell.clear()
                 if self._leads_here():
-                    self.event.set()
+                    self._hear()
                 else:
                     await connection.execute(f"NOTIFY {CHANNEL}")
                     await asyncio.sleep(_PAUSE)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from makegood_calendar.hours import Span
-from makegood_calendar.slot_rules import Schedule, Venue
+from makegood_calendar.slot_rules import Venue
 from makegood_chassis.database import UnitOfWork
 
 from makegood_availability.dependencies import Dependencies
 from makegood_availability.domain.holds import Calendar
-from makegood_availability.store.schedules import load_time_off
+from makegood_availability.store.schedules import Published
 
 
 @dataclass(frozen=True, slots=True)
 class Calendars:
-    """Schedules and time off by provider, venues by id."""
+    """What providers have published, by provider, and venues by id."""
 
-    schedules: Mapping[str, Schedule]
-    time_off: Mapping[str, Sequence[Span]]
+    published: Mapping[str, Published]
     venues: Mapping[str, Venue]
 
     def of(self, provider_id: str, venue_id: str | None) -> Calendar:
         """The calendars for a session with this provider and, in person, at this venue."""
-        return Calendar(
-            self.schedules.get(provider_id), self.time_off.get(provider_id, ()), self.venues.get(venue_id or "")
+        published, venue = self.published.get(provider_id), self.venues.get(venue_id or "")
+        return (
+            Calendar(None, (), venue) if published is None else Calendar(published.schedule, published.time_off, venue)
         )
 
 
@@ -35,12 +33,10 @@ async def load_calendars(
     dependencies: Dependencies,
     provider_ids: Collection[str],
     venue_ids: Collection[str | None],
-    within: Span,
 ) -> Calendars:
-    """These providers' schedules and time off `within` a time, locked until the unit ends, and these venues."""
+    """These providers' schedules and time off, locked until the unit ends, and these venues."""
     return Calendars(
-        await dependencies.schedules.load(unit, provider_ids, keep=True),
-        await load_time_off(unit, provider_ids, *within),
+        await dependencies.schedules.keep(unit, provider_ids),
         await load_venues(unit, dependencies, venue_ids),
     )
 
@@ -50,8 +46,3 @@ async def load_venues(
 ) -> Mapping[str, Venue]:
     """These venues. Costs nothing if there are none."""
     return await dependencies.venues.load(unit, [venue_id for venue_id in venue_ids if venue_id is not None])
-
-
-def outline(spans: Collection[tuple[datetime, datetime]]) -> Span:
-    """From the first start to the last end."""
-    return min(start for start, _ in spans), max(end for _, end in spans)

@@ -24,7 +24,7 @@ from makegood_availability.domain.moves import (
     move_target,
 )
 from makegood_availability.domain.plausibility import same_parties
-from makegood_availability.handlers.calendars import load_calendars, load_venues, outline
+from makegood_availability.handlers.calendars import load_calendars, load_venues
 from makegood_availability.handlers.offers import move_into_offer
 from makegood_availability.handlers.waitlist import pass_on_moved
 from makegood_availability.store import holds, moves
@@ -40,8 +40,7 @@ async def on_session_move_funded(
     """Swaps the old slot for the new one in one step, or leaves everything as it was (RESC-1)."""
     events = [received.event for received in batch]
     venue_ids = {event.new_venue_id for event in events}
-    within = outline([(event.new_starts_at, event.new_ends_at) for event in events])
-    calendars = await load_calendars(unit, dependencies, {event.provider_id for event in events}, venue_ids, within)
+    calendars = await load_calendars(unit, dependencies, {event.provider_id for event in events}, venue_ids)
 
     def judge(event: SessionMoveFunded, hold: SlotHold) -> tuple[Target, Sequence[Reason]]:
         calendar = calendars.of(event.provider_id, event.new_venue_id)

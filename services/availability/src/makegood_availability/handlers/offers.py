@@ -30,7 +30,7 @@ class _SlotTaken(Exception):
 async def take_offer(unit: UnitOfWork, request: SlotRequest) -> bool:
     """Books what is held for the member: the offer's hold becomes the session's in one step. False if that fails."""
     try:
-        async with unit.connection.transaction():
+        async with unit.savepoint():
             await waitlist.lock_waitlists(unit, [request.provider_id])
             taken = await offers.take(unit, request.provider_id, request.member_id, request.blocked)
             if not await holds.hold(unit, [request]):
@@ -54,7 +54,7 @@ async def take_offer(unit: UnitOfWork, request: SlotRequest) -> bool:
 async def move_into_offer(unit: UnitOfWork, request: SlotRequest, target: Target, cause: Cause) -> int | None:
     """Moves a session to what is held for its member. Returns the sequence of the event that says so; None if it fails."""
     try:
-        async with unit.connection.transaction():
+        async with unit.savepoint():
             await waitlist.lock_waitlists(unit, [request.provider_id])
             taken = await offers.take(unit, request.provider_id, request.member_id, request.blocked)
             sequence = await moves.move(unit, request.session_id, target)

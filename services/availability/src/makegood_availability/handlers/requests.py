@@ -21,7 +21,7 @@ from makegood_availability.domain.holds import (
     slot_fields,
     slot_request,
 )
-from makegood_availability.handlers.calendars import load_calendars, outline
+from makegood_availability.handlers.calendars import load_calendars
 from makegood_availability.handlers.endings import plan_lapses
 from makegood_availability.handlers.offers import take_offer
 from makegood_availability.store import holds
@@ -40,7 +40,6 @@ async def on_session_requested(
         dependencies,
         list({event.provider_id for event in events}),
         {event.venue_id for event in events},
-        outline([(event.starts_at, event.ends_at) for event in events]),
     )
     requests: dict[str, SlotRequest] = {}
     refusals: dict[str, Sequence[Reason]] = {}

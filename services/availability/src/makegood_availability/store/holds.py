@@ -156,14 +156,13 @@ _TO_MAKE_FIRM: Final = (
     .with_for_update()
     .cte("locked")
 )
-_FIRM: Final = (
-    update(slot_holds)
-    .values(firm=true())
-    .where(_H.session_id == _TO_MAKE_FIRM.c.session_id)
-    .returning(_H.session_id, _H.entry_id)
-    .cte("firm")
+_MAKE_FIRM: Final = update(slot_holds).values(firm=true()).where(_H.session_id == _TO_MAKE_FIRM.c.session_id)
+_MAKE_FIRM_LATER = Statement(_MAKE_FIRM)
+_FIRM: Final = _MAKE_FIRM.returning(_H.session_id, _H.entry_id).cte("firm")
+_MAKE_FIRM_NOW = Statement(select(as_text(_FIRM.c.session_id)).where(_FIRM.c.entry_id.is_not(None)))
+_TOOK_OFFERS = Statement(
+    select(_H.session_id).where(any_of(_H.session_id), _H.entry_id.is_not(None)).limit(literal_column("1"))
 )
-_MAKE_FIRM = Statement(select(as_text(_FIRM.c.session_id)).where(_FIRM.c.entry_id.is_not(None)))
 
 
 def _release(locked: Any, cause: ColumnElement[str]) -> Statement:
@@ -250,7 +249,11 @@ _LOCK_LIVE = Statement(
 
 async def make_firm(unit: UnitOfWork, session_ids: Sequence[str]) -> list[str]:
     """Makes the holds of these reserved sessions firm. Returns those that took an offer of the waitlist."""
-    return [row["session_id"] for row in await unit.fetch(_MAKE_FIRM(session_id=session_ids))]
+    # Few did, and that does not change once the session is reserved. So there is seldom anything to wait for.
+    if not await unit.look(_TOOK_OFFERS(session_id=session_ids)):
+        unit.defer(_MAKE_FIRM_LATER(session_id=session_ids))
+        return []
+    return [row["session_id"] for row in await unit.fetch(_MAKE_FIRM_NOW(session_id=session_ids))]
 
 
 async def release(unit: UnitOfWork, claims: Sequence[EndingClaim], cause: ReleaseCause) -> list[ReleasedHold]:

@@ -78,7 +78,7 @@ async def move(unit: UnitOfWork, session_id: str, target: Target) -> int | None:
         blocked_until=target.blocked[1],
     )
     try:
-        async with unit.connection.transaction():
+        async with unit.savepoint():
             return int(await unit.fetch_value(statement))
     except asyncpg.ExclusionViolationError:
         return None

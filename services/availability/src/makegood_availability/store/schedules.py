@@ -12,8 +12,8 @@ from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.statements import Statement, any_of, batch
-from sqlalchemy import bindparam, literal, null, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, bindparam, func, literal, null, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from makegood_availability.store.bodies import schedule_of
 from makegood_availability.store.cache import VersionedCache
@@ -26,8 +26,17 @@ _VERSIONS: Final = select(_S.provider_id, _S.version).where(any_of(_S.provider_i
 _READ_VERSIONS = Statement(_VERSIONS)
 # Entering time off locks the row FOR UPDATE, so it waits for bookings that rely on what is read here, and they wait for it.
 _KEEP_VERSIONS = Statement(_VERSIONS.order_by(_S.provider_id).with_for_update(read=True, key_share=True))
+
+
+def _of_time_off(moment: ColumnElement[datetime]) -> ColumnElement[Any]:
+    moments = func.array_agg(aggregate_order_by(moment, _T.starts_at, _T.id))
+    return func.coalesce(select(moments).where(_T.provider_id == _S.provider_id).scalar_subquery(), text("'{}'"))
+
+
 _READ_BODIES = Statement(
-    select(_S.provider_id, _S.version, _S.body).where(any_of(_S.provider_id), _S.body.is_not(None))
+    select(_S.provider_id, _S.version, _S.body, _of_time_off(_T.starts_at), _of_time_off(_T.ends_at)).where(
+        any_of(_S.provider_id), _S.body.is_not(None)
+    )
 )
 _ROW: Final = select(_S.version, _S.body).where(_S.provider_id == bindparam("provider_id"))
 _READ = Statement(_ROW)
@@ -85,26 +94,45 @@ class TimeOff:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a provider has published. The time off is part of the schedule's version."""
+
+    schedule: Schedule
+    time_off: Sequence[Span]
+
+
 class ScheduleCache:
-    """The providers' schedules, parsed once per version."""
+    """The providers' schedules and time off, read and parsed once per version."""
 
     def __init__(self, most: int = 4096) -> None:
-        self._parsed: VersionedCache[Schedule] = VersionedCache(most)
+        self._parsed: VersionedCache[Published] = VersionedCache(most)
 
-    async def load(self, queries: Queries, provider_ids: Collection[str], *, keep: bool = False) -> dict[str, Schedule]:
-        """The published schedules of these providers. Providers without one are left out.
+    async def load(self, queries: Queries, provider_ids: Collection[str]) -> dict[str, Schedule]:
+        """The published schedules of these providers. Providers without one are left out."""
+        found = await self._get(queries, _READ_VERSIONS, provider_ids)
+        return {provider_id: published.schedule for provider_id, published in found.items()}
 
-        `keep`: locks them until the transaction ends, and with them the time off that is read next. So a session is
-        either held before time off is entered, and then named to the provider, or refused because of it (AVAIL-1).
+    async def keep(self, unit: UnitOfWork, provider_ids: Collection[str]) -> dict[str, Published]:
+        """As `load`, with the time off, and locks both until the unit ends.
+
+        So a session is either held before time off is entered, and then named to the provider, or refused because of it
+        (AVAIL-1).
         """
-        statement = _KEEP_VERSIONS if keep else _READ_VERSIONS
-        rows = await queries.fetch(statement(provider_id=list(provider_ids)))
+        return await self._get(unit, _KEEP_VERSIONS, provider_ids)
 
-        async def read(missing: Collection[str]) -> dict[str, tuple[int, Schedule]]:
+    async def _get(self, queries: Queries, versions: Statement, provider_ids: Collection[str]) -> dict[str, Published]:
+        rows = await queries.fetch(versions(provider_id=list(provider_ids)))
+
+        async def read(missing: Collection[str]) -> dict[str, tuple[int, Published]]:
             bodies = await queries.fetch(_READ_BODIES(provider_id=list(missing)))
-            return {row["provider_id"]: (row["version"], schedule_of(row["body"])) for row in bodies}
+            return {provider_id: (version, _published(*published)) for provider_id, version, *published in bodies}
 
         return await self._parsed.get({row["provider_id"]: row["version"] for row in rows}, read)
+
+
+def _published(body: Mapping[str, Any], off_from: Sequence[datetime], off_until: Sequence[datetime]) -> Published:
+    return Published(schedule_of(body), list(zip(off_from, off_until, strict=True)))
 
 
 async def load_time_off(

@@ -116,12 +116,12 @@ class BookingBatcher:
             results.append((changed.session, response))
         await release_many(released, unit)
         if made:
-            await add_sessions(unit, made)
+            add_sessions(unit, made)
             active = {changed.session.booked.room_id for changed, _ in made if _is_activity(changed.session)}
             if active:
-                await touch_rooms(unit, active)
+                touch_rooms(unit, active)
         if answers:
-            await store_many(answers, unit)
+            store_many(answers, unit)
         return results
 
     async def _judge(

@@ -78,7 +78,7 @@ async def _call_off_ahead(unit: UnitOfWork, dependencies: Dependencies, people: 
         )
         for session in ahead
     ]
-    await save_sessions(unit, [(changed, cause) for changed, cause in called_off if changed.events])
+    save_sessions(unit, [(changed, cause) for changed, cause in called_off if changed.events])
     wake_waiters(unit, dependencies.signals, ahead, [changed.session for changed, _ in called_off])
 
 

@@ -51,7 +51,7 @@ async def on_credits_moved(batch: Sequence[Received[Any]], unit: UnitOfWork) -> 
     """Stores credits that were granted, used or returned, by lot (CRED-2)."""
     movements = [moved for received in batch if (moved := movement(received)) is not None]
     if movements:
-        await coverage.move_credits(unit, movements)
+        coverage.move_credits(unit, movements)
 
 
 def movement(received: Received[Any]) -> Movement | None:

@@ -39,7 +39,7 @@ async def call_off_ahead(
         else call_off(session, by, "change_of_provider", unit.now)
         for session in ahead
     ]
-    await save_sessions(unit, [(changed, unit.cause) for changed in called_off if changed.events])
+    save_sessions(unit, [(changed, unit.cause) for changed in called_off if changed.events])
     wake_waiters(unit, signals, ahead, [changed.session for changed in called_off])
 
 

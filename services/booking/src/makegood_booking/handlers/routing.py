@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from makegood_chassis.messaging.handlers import DeadlineRoutes, EventRoutes
@@ -75,32 +76,38 @@ from makegood_booking.handlers.read_models import (
     on_waitlist,
 )
 from makegood_booking.handlers.room_changes import ROOM_LEFT, on_room_left_due
-from makegood_booking.handlers.sessions import applies, on_session_due
+from makegood_booking.handlers.sessions import Rule, applies, on_session_due
 from makegood_booking.store.sessions import DEADLINE
 
+ANSWERS: Final[Mapping[type[Event], Rule]] = {
+    # To bookings and moves
+    SlotHeld: slot_held,
+    SlotRefused: slot_refused,
+    SlotReleased: slot_lapsed,
+    SlotMoved: slot_moved,
+    SlotMoveRefused: slot_move_refused,
+    CreditHeld: credit_held,
+    CreditRefused: credit_refused,
+    MoveCreditRefused: move_credit_refused,
+    # What became of credits
+    CreditSpent: credit_settled,
+    CreditForfeited: credit_settled,
+}
+"""Events of other services, and the rule by which each changes its session."""
+
 EVENTS: Final[EventRoutes[Dependencies]] = {
-    # The answers to bookings and moves
-    SlotHeld: applies(slot_held),
-    SlotRefused: applies(slot_refused),
-    SlotReleased: applies(slot_lapsed),
-    SlotMoved: applies(slot_moved),
-    SlotMoveRefused: applies(slot_move_refused),
-    CreditHeld: applies(credit_held),
-    CreditRefused: applies(credit_refused),
-    MoveCreditHeld: applies(move_credit_held, also=on_credits_moved),
-    MoveCreditRefused: applies(move_credit_refused),
-    # What became of credits and invoices
-    CreditSpent: applies(credit_settled),
-    CreditForfeited: applies(credit_settled),
-    CreditReturned: applies(credit_settled, also=on_credits_moved),
-    CreditCorrected: applies(credit_corrected, also=on_credits_moved),
+    # Sessions, credits and invoices
+    **dict.fromkeys(ANSWERS, applies(ANSWERS)),
+    MoveCreditHeld: applies({MoveCreditHeld: move_credit_held}, also=on_credits_moved),
+    CreditReturned: applies({CreditReturned: credit_settled}, also=on_credits_moved),
+    CreditCorrected: applies({CreditCorrected: credit_corrected}, also=on_credits_moved),
     CreditGranted: on_credits_moved,
     CreditAdjusted: on_credits_moved,
     CreditExpired: on_credits_moved,
     LotExpiryChanged: on_credits_moved,
     InvoiceOverdue: on_invoices_overdue,
     InvoicePaid: on_invoices_settled,
-    InvoiceVoided: applies(co_pay_lapsed, also=on_invoices_settled),
+    InvoiceVoided: applies({InvoiceVoided: co_pay_lapsed}, also=on_invoices_settled),
     MemberEnrolled: on_enrolled,
     # Providers' time
     SchedulePublished: on_schedule_published,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.handlers import Due, EventHandler
+from makegood_chassis.messaging.handlers import Due, EventHandler, takes_types_together
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import CreditReturned, Event, InvoiceVoided, SlotReleased, TimeOffAdded
 
@@ -26,14 +26,19 @@ Rule = Callable[[Session, Any, datetime], Transition]
 
 
 def applies(
-    rule: Rule, also: EventHandler | None = None
+    rules: Mapping[type[Event], Rule], also: EventHandler | None = None
 ) -> Callable[[Sequence[Received[Any]], UnitOfWork, Dependencies], Awaitable[None]]:
-    """The handler of events that each change one session by `rule`. `also` gets the events that were not refused."""
+    """The handler of events that each change one session by the rule of their type. `also` gets those that were not
+    refused.
 
+    Answers of different services to one booking often come together: then its session is locked and written once.
+    """
+
+    @takes_types_together
     async def on_event(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
         relevant = [received for received in batch if _changes_a_session(received.event)]
         if relevant:
-            await _apply(rule, relevant, unit, dependencies)
+            await _apply(rules, relevant, unit, dependencies)
         if also is not None:
             accepted = [received for received in batch if received.id not in unit.refused]
             if accepted:
@@ -42,7 +47,9 @@ def applies(
     return on_event
 
 
-async def _apply(rule: Rule, batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
+async def _apply(
+    rules: Mapping[type[Event], Rule], batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
     ids = {received.event.session_id for received in batch}
     before = await lock_sessions(unit, dependencies.policies, sorted(ids))
     now = dict(before)
@@ -56,13 +63,13 @@ async def _apply(rule: Rule, batch: Sequence[Received[Any]], unit: UnitOfWork, d
         if (why := implausibility(received.event, session, unit.now)) is not None:
             unit.refuse(received.id, why)
             continue
-        changed = rule(session, received.event, unit.now)
+        changed = rules[type(received.event)](session, received.event, unit.now)
         if changed.session is not session:
             now[session.id] = changed.session
             changes.append((changed, received.cause))
             if reopens_room_now(session, changed.session):
                 reserved.append((changed.session, received.cause))
-    await save_sessions(unit, changes)
+    save_sessions(unit, changes)
     await _reopen_rooms(unit, dependencies.policies, reserved)
     wake_waiters(unit, dependencies.signals, list(before.values()), list(now.values()))
 
@@ -103,7 +110,7 @@ async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dep
             changes.append((changed, Cause.begin()))
         else:  # another worker was faster, or the clock went back: wait for the next moment
             unit.set_deadline(DEADLINE, session.id, next_due(changed.session))
-    await save_sessions(unit, changes)
+    save_sessions(unit, changes)
     wake_waiters(unit, dependencies.signals, list(before.values()), after)
 
 
@@ -124,7 +131,7 @@ async def call_off_for_time_off(
         after.append(changed.session)
         if changed.session is not session:
             changes.append((changed, received.cause))
-    await save_sessions(unit, changes)
+    save_sessions(unit, changes)
     wake_waiters(unit, dependencies.signals, list(before.values()), after)
 
 

@@ -104,9 +104,9 @@ def _enrolment(row: Row) -> PublishedEnrolment:
     return PublishedEnrolment(plan, row["starts_on"], row["ends_on"], row["time_zone"], row["sequence"])
 
 
-async def move_credits(unit: UnitOfWork, movements: Sequence[Movement]) -> None:
+def move_credits(unit: UnitOfWork, movements: Sequence[Movement]) -> None:
     """Saves the movements. One that is already known stays unchanged."""
-    await unit.execute(_MOVE(**arrays(credit_movements.c, movements)))
+    unit.defer(_MOVE(**arrays(credit_movements.c, movements)))
 
 
 async def read_lots(queries: Queries, member_id: str) -> list[PublishedLot]:

@@ -123,7 +123,7 @@ async def save_room(unit: UnitOfWork, room: Room) -> bool:
     cannot be active.
     """
     try:
-        async with unit.connection.transaction():
+        async with unit.savepoint():
             await unit.execute(
                 _SAVE(
                     id=room.id,
@@ -152,11 +152,11 @@ async def mark_left_free(unit: UnitOfWork, room_id: str) -> None:
     await unit.execute(_LEAVE_FREE(id=room_id, now=unit.now))
 
 
-async def touch_rooms(unit: UnitOfWork, room_ids: Collection[str]) -> None:
+def touch_rooms(unit: UnitOfWork, room_ids: Collection[str]) -> None:
     """Records that the members of these rooms are active now (ROOM-2), to the minute, so that busy rooms are rarely
     written.
     """
-    await unit.execute(_TOUCH(id=list(room_ids), now=unit.now))
+    unit.defer(_TOUCH(id=list(room_ids), now=unit.now))
 
 
 async def touch_by_members(unit: UnitOfWork, seen: Sequence[tuple[str, str, datetime]]) -> None:

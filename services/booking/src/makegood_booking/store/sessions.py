@@ -149,13 +149,13 @@ async def read_rights(queries: Queries, room_id: str, member_id: str, now: datet
     return rights([PastBooking(*row) for row in rows], now)
 
 
-async def add_sessions(unit: UnitOfWork, made: Sequence[tuple[Transition, Cause]]) -> None:
+def add_sessions(unit: UnitOfWork, made: Sequence[tuple[Transition, Cause]]) -> None:
     """Inserts new sessions, publishes their events and sets their deadlines."""
     history = _publish(unit, made)
-    await unit.execute(_INSERT(**history, **_arrays([new.session for new, _ in made], _BOOKED)))
+    unit.defer(_INSERT(**history, **_arrays([new.session for new, _ in made], _BOOKED)))
 
 
-async def save_sessions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> None:
+def save_sessions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> None:
     """Writes sessions that were locked in this unit, publishes their events and sets their deadlines.
 
     A session that changed more than once is listed more than once, in order. Its last state is written.
@@ -164,14 +164,14 @@ async def save_sessions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Ca
     if not last:
         return
     history = _publish(unit, changes)
-    await unit.execute(_UPDATE(**history, **_arrays(list(last.values()), ["id", *_STATE])))
+    unit.defer(_UPDATE(**history, **_arrays(list(last.values()), ["id", *_STATE])))
     moved = {
         changed.session.id
         for changed, _ in changes
         if any(isinstance(event, _TIMES_CHANGED) for event in changed.events)
     }
     if moved:
-        await unit.execute(_RESCHEDULE(**_arrays([last[session_id] for session_id in moved], ["id", *_MOVED])))
+        unit.defer(_RESCHEDULE(**_arrays([last[session_id] for session_id in moved], ["id", *_MOVED])))
 
 
 def _publish(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> dict[str, list[Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.messaging.handlers import Due, takes_types_together
 from makegood_contracts.envelope import Cause, Received
 
 from makegood_credits.dependencies import Dependencies
@@ -34,6 +34,7 @@ class EndedSession:
     cause: Cause
 
 
+@takes_types_together
 async def on_session_ended(batch: Sequence[Received[EndingEvent]], unit: UnitOfWork) -> None:
     """Settles what is held for the sessions of the batch. If there was no request for a session, records that it is
     over.
@@ -52,7 +53,7 @@ async def on_session_ended(batch: Sequence[Received[EndingEvent]], unit: UnitOfW
         ]
         await settle_sessions(unit, books, holds, ended)
         unknown = {each.session_id: each.member_id for each in ended if each.session_id not in holds}
-        await hold_store.remember(unit, unknown, "ended")
+        hold_store.remember(unit, unknown, "ended")
 
 
 def _refuse(unit: UnitOfWork, received: Received[Any], hold: Hold | None) -> bool:

@@ -36,7 +36,7 @@ async def on_session_requested(batch: Sequence[Received[SessionRequested]], unit
             books.publish(event.member_id)
             unit.publish(_answer(event, book, result), sequence=1, cause=received.cause)
         await hold_store.insert_new(unit, held)
-        await hold_store.remember(unit, refused, "refused")
+        hold_store.remember(unit, refused, "refused")
     for moment in {lapse_bucket(each.hold_until) for each in held}:
         set_lapse(unit, moment)
 
@@ -65,4 +65,4 @@ def _answer(event: SessionRequested, book: Book, result: Hold | HoldRefusal) -> 
 
 async def on_session_reserved(batch: Sequence[Received[SessionReserved]], unit: UnitOfWork) -> None:
     """Makes the holds of reserved sessions firm, so that they no longer lapse (AVAIL-4)."""
-    await hold_store.make_firm(unit, [received.event.session_id for received in batch])
+    hold_store.make_firm(unit, [received.event.session_id for received in batch])

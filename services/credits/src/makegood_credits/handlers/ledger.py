@@ -41,7 +41,7 @@ class Books(dict[str, Book]):
         for member in self:
             self.publish(member)
         charges = [invoice for book in self.values() for invoice in book.changed_invoices.values()]
-        await book_store.save(self._unit, self.values())
+        book_store.save(self._unit, self.values())
         await invoice_store.save(self._unit, charges)
         await refund_store.owe(self._unit, self._not_charged)
         for member, book in self.items():

@@ -194,7 +194,7 @@ def _put_enrolments(books: Mapping[str, Book], rows: Iterable[Iterable[Any]]) ->
         books[enrolment.member_id].enrolments.append(enrolment)
 
 
-async def save(unit: UnitOfWork, books: Iterable[Book]) -> None:
+def save(unit: UnitOfWork, books: Iterable[Book]) -> None:
     """Writes what changed in the books. Accounts, lots and entries go in one statement."""
     changed = sorted(
         (book for book in books if book.loaded is not None and book.loaded != book.counts),
@@ -204,14 +204,14 @@ async def save(unit: UnitOfWork, books: Iterable[Book]) -> None:
         return
     covered = [each for book in changed for each in book.changed_enrolments.values()]
     if covered:
-        await unit.execute(_SAVE_ENROLMENTS(**arrays(_E, covered)))
+        unit.defer(_SAVE_ENROLMENTS(**arrays(_E, covered)))
     touched = [lot for book in changed for lot in book.changed_lots.values()]
     new = [lot for lot in touched if not lot.stored]
     if new:
-        await unit.execute(_OPEN_LOTS(guarantees=_guarantees(new), **arrays(_LOT_WITHOUT_JSON, new)))
+        unit.defer(_OPEN_LOTS(guarantees=_guarantees(new), **arrays(_LOT_WITHOUT_JSON, new)))
     known = [lot for lot in touched if lot.stored]
     entries = [entry for book in changed for entry in book.entries]
-    await unit.execute(
+    unit.defer(
         _SAVE(
             **named_arrays("account", list(_A), changed),
             **named_arrays("lot", _MOVED, known),

@@ -118,13 +118,13 @@ async def insert_new(unit: UnitOfWork, new: Sequence[Hold]) -> None:
     if not new:
         return
     await invoice_store.insert_new(unit, [hold.invoice for hold in new if hold.invoice is not None])
-    await unit.execute(_INSERT(**arrays(_INSERTED, new)))
+    unit.defer(_INSERT(**arrays(_INSERTED, new)))
 
 
-async def remember(unit: UnitOfWork, sessions: Mapping[str, str], state: HoldState) -> None:
+def remember(unit: UnitOfWork, sessions: Mapping[str, str], state: HoldState) -> None:
     """Saves session → member as `refused` or `ended`, so that nothing is ever held for it again."""
     if sessions:
-        await unit.execute(_CLOSE(session_id=list(sessions), member_id=list(sessions.values()), state=state))
+        unit.defer(_CLOSE(session_id=list(sessions), member_id=list(sessions.values()), state=state))
 
 
 async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[str, Book]) -> dict[str, Hold]:
@@ -174,9 +174,9 @@ async def mark_by_hand(unit: UnitOfWork, hold: Hold) -> None:
     await unit.execute(_MARK_BY_HAND(session=hold.session_id))
 
 
-async def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:
+def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:
     """Makes the holds of reserved sessions firm, so that they no longer lapse (AVAIL-4)."""
-    await unit.execute(_MAKE_FIRM(session_id=sessions))
+    unit.defer(_MAKE_FIRM(session_id=sessions))
 
 
 async def replace(unit: UnitOfWork, changed: Sequence[Hold]) -> None:

@@ -65,7 +65,7 @@ async def close_room(unit: UnitOfWork, room_id: str, admit: Admit) -> Room:
         await store.save_room(unit, room)
         unit.publish(closed, sequence=room.version)
     if by == "member":  # every change by the member counts as activity (ROOM-2)
-        await store.touch_rooms(unit, [room.id])
+        store.touch_rooms(unit, [room.id])
     return room
 
 
@@ -133,7 +133,7 @@ async def change_provider(
     await call_off_ahead(unit, dependencies.signals, ahead, cancelled_by, forfeited)
     unit.set_deadline(ROOM_LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
     if by == "member":
-        await store.touch_rooms(unit, [new.id])
+        store.touch_rooms(unit, [new.id])
     return new, opened
 
 

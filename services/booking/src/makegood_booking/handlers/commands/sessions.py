@@ -203,8 +203,8 @@ async def _save(
     """Saves and publishes what the rule permits, and wakes the requests that wait for it."""
     transition = permitted(result, before, unit.now)
     if transition.events:
-        await save_sessions(unit, [(transition, unit.cause)])
+        save_sessions(unit, [(transition, unit.cause)])
         wake_waiters(unit, dependencies.signals, [before], [transition.session])
     if party == "member":  # every change by the member counts as activity (ROOM-2)
-        await touch_rooms(unit, [before.booked.room_id])
+        touch_rooms(unit, [before.booked.room_id])
     return transition.session
