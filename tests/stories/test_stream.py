@@ -73,7 +73,9 @@ async def test_a_member_follows_their_session_live(cast: Cast) -> None:
     async with follow(cast.member) as stream:
         session = await cast.book()
         seen = await stream.until("session.changed")
-        assert any(told.data.get("session_id") == session["id"] for told in seen)
+        changes = [told.data for told in seen if told.kind == "session.changed"]
+        # A booking is told of once it is decided.
+        assert [(told["session_id"], told["version"]) for told in changes] == [(session["id"], session["version"])]
         await cast.provider.post(f"/v1/rooms/{cast.room_id}/messages", {"text": f"I am {WHO}."})
         await stream.until("room.message")
         await cast.member.post(f"/v1/sessions/{session['id']}/cancel", wait=15)

@@ -51,6 +51,41 @@ async def test_a_mail_is_kept_as_it_was_meant(client: smtplib.SMTP, mailbox: Mai
     assert latest(mailbox) == content
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 1 << 20])
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b"", b""),
+        (b"..\r\n", b".\r\n"),
+        (b"ends with a dot.\r\n", b"ends with a dot.\r\n"),
+        (b"x" * 200_000 + b".\r\ny\r\n", b"x" * 200_000 + b".\r\ny\r\n"),
+        (b"not the end:\n.\nnor\r.\rthis\r\n", b"not the end:\n.\nnor\r.\rthis\r\n"),
+    ],
+)
+async def test_a_mail_ends_at_a_line_that_is_a_dot(mailbox: Mailbox, sent: bytes, kept: bytes, at_once: int) -> None:
+    """Whatever the pieces in which it arrives; and the commands of the next mail may follow at once (RFC 2920)."""
+    loop = asyncio.get_running_loop()
+    one = b"MAIL FROM:<a@b.test> SIZE=9 BODY=8BITMIME\r\nRCPT TO:<c@d.test>\r\nDATA\r\n" + sent + b".\r\n"
+    conversation = b"EHLO me\r\n" + one * 2 + b"QUIT\r\n"
+    async with await loop.create_server(receiver(mailbox), "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+        step = at_once if len(sent) < 100 else 1 << 14
+        for start in range(0, len(conversation), step):
+            writer.write(conversation[start : start + step])
+            await writer.drain()
+        answers = [line[:4] for line in (await reader.read()).decode().splitlines() if line[3:4] != "-"]
+        writer.close()
+    assert answers == ["220 ", "250 ", *["250 ", "250 ", "354 ", "250 "] * 2, "221 "]
+    assert [mail.raw for mail in mailbox.page(0, 9)] == [kept, kept]
+
+
+@pytest.mark.parametrize("address", ["MAIL FROM:a@b.test", "MAIL FROM:<a b@c.test>", "MAIL FROM:<a@b.test"])
+async def test_an_address_without_its_brackets_is_none(client: smtplib.SMTP, address: str) -> None:
+    await asyncio.to_thread(client.ehlo)
+    code, _ = await asyncio.to_thread(client.docmd, address)
+    assert code == 553
+
+
 async def test_several_mails_of_one_connection_have_their_own_envelopes(client: smtplib.SMTP, mailbox: Mailbox) -> None:
     await send(client, b"x\r\n", sender="", recipient="first@d.test")
     await send(client, b"x\r\n", recipient="second@d.test")

@@ -244,11 +244,12 @@ class Stubborn(News):
 
 
 async def test_a_worker_ends_although_a_wait_swallowed_its_cancellation(harness: NotificationsHarness) -> None:
+    await harness.confirmed()  # something is due
     news = Stubborn(harness.database)
     worker = harness.dependencies.email_worker
     email_worker = DeliveryWorker(harness.database, worker.carrier, news, give_up_after=timedelta(hours=1))
     task = asyncio.create_task(email_worker.run())
-    await news.reading.wait()
-    task.cancel()
     async with asyncio.timeout(10):
+        await news.reading.wait()
+        task.cancel()
         await asyncio.wait([task])

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from makegood_chassis.messaging.progress import ReadUntil
-from makegood_notifications.store.news import News
+from makegood_chassis.pruning import prune
+from makegood_notifications.store.news import RETENTION, News
 from makegood_testkit.databases import as_owner
 
 from .conftest import NotificationsHarness
@@ -62,6 +63,22 @@ async def test_what_was_read_stays_read_whatever_a_process_says_that_lost_the_pa
     await owner.note([ReadUntil(SESSIONS, 0, 1, NOW)])
     await cut_off.note([ReadUntil(SESSIONS, 0, 1, EARLIER)])
     assert await read(harness) == NOW
+
+
+@pytest.mark.rule("NOTE-3")
+async def test_a_process_that_ended_counts_until_others_have_read_what_it_had(harness: NotificationsHarness) -> None:
+    ended, other, pruner = News(harness.database), News(harness.database), harness.service.pruner
+    await ended.note([ReadUntil("a", 0, 2, EARLIER), ReadUntil("a", 1, 2, EARLIER)])
+    async with as_owner(harness.database.url) as owner:
+        await owner.execute("UPDATE news_readers SET noted_at = noted_at - interval '2 hours'")
+    await other.note([ReadUntil("a", 0, 2, NOW)])
+    await pruner.open()
+    assert await prune(pruner, *RETENTION) == 0
+    assert await read(harness) == EARLIER
+    await other.note([ReadUntil("a", 1, 2, NOW)])
+    assert await prune(pruner, *RETENTION) == 1
+    assert await read(harness) == NOW
+    await pruner.close()
 
 
 @pytest.mark.rule("NOTE-3")

@@ -37,11 +37,10 @@ from makegood_notifications.mail.carrier import EmailCarrier
 from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.settings import NotificationsSettings
-from makegood_notifications.store import allowances, chat, remarks
+from makegood_notifications.store import allowances, chat, news, remarks
 from makegood_notifications.store import revocations as revocation_store
 from makegood_notifications.store import stream as stream_store
 from makegood_notifications.store.grants import GRANTS
-from makegood_notifications.store.news import News
 from makegood_notifications.streams import Streams
 from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
 from makegood_notifications.whatsapp.cloud_api import CloudApi
@@ -61,7 +60,7 @@ def bootstrap(
     clock, database, signals = base(NAME, settings, clock)
     base_url = settings.public_base_url.rstrip("/")
     wording = Wording(Links(settings.links_start))
-    news = News(database, {kind.topic.name for kind in EVENTS})
+    news_read = news.News(database, {kind.topic.name for kind in EVENTS})
     email_carrier = EmailCarrier(
         mailer or SmtpMailer(SmtpServer.of(settings)),
         wording,
@@ -76,9 +75,9 @@ def bootstrap(
         clock=clock,
         signals=signals,
         wording=wording,
-        email_worker=DeliveryWorker(database, email_carrier, news, give_up_after=give_up_after),
-        whatsapp_worker=DeliveryWorker(database, whatsapp_carrier, news, give_up_after=give_up_after),
-        news=news,
+        email_worker=DeliveryWorker(database, email_carrier, news_read, give_up_after=give_up_after),
+        whatsapp_worker=DeliveryWorker(database, whatsapp_carrier, news_read, give_up_after=give_up_after),
+        news=news_read,
         streams=Streams(signals, each=settings.person_streams, total=settings.streams_at_once),
         base_url=base_url,
         confirm_within=timedelta(hours=settings.contact_confirm_hours),
@@ -98,12 +97,12 @@ def bootstrap(
         migrations=MIGRATIONS,
         grants=GRANTS,
         access_retention=settings.access_retention,
-        on_read=news.note,
+        on_read=news_read.note,
         linger_seconds=0.03,
         workers=(
             send_emails,
             send_whatsapp_messages,
-            keep_pruned(stream=stream_store.RETENTION, allowances=allowances.RETENTION),
+            keep_pruned(stream=stream_store.RETENTION, allowances=allowances.RETENTION, readers=news.RETENTION),
             keep_sealed(chat.seal_messages, revocation_store.seal_reasons, remarks.publish_missing),
         ),
     )

@@ -65,7 +65,9 @@ class AttemptResult:
     @property
     def finished(self) -> Finished:
         """The delivery as it ended."""
-        return Finished(self.delivery.id, self.delivery.attempts, self.status, self.reason, self.at, self.invited)
+        return Finished(
+            self.delivery.id, self.delivery.attempts, self.status, self.reason, self.at, self.invited, self.told
+        )
 
     @property
     def postponed(self) -> Postponed:
@@ -161,6 +163,9 @@ class DeliveryWorker:
         capacity = self.capacity()
         if not capacity:
             return time.monotonic() >= self._closed_until
+        async with self._database.reading() as queries:
+            if not await deliveries.any_due(queries, self._channel):
+                return False
         read_until = await self._news.read_until()  # before the current state is read
         async with self._database.reading() as queries:
             leased = await deliveries.lease(queries, capacity, self._channel, self._database.clock.now())
@@ -280,12 +285,12 @@ class DeliveryWorker:
         if later:
             await deliveries.postpone(unit, [one.postponed for one in later])
         if done:
-            ended, more = await deliveries.finish(unit, [one.finished for one in done])
-            cancels = [(one.delivery.id, one.told) for one in done if one.told is not None and one.delivery.id in ended]
-            if (cancels and await withdrawals.follow(unit, cancels)) or more:
+            ended = await deliveries.finish(unit, [one.finished for one in done])
+            cancels = [(one.delivery.id, one.told or "") for one in done if one.delivery.id in ended.invited_elsewhere]
+            if (cancels and await withdrawals.follow(unit, cancels)) or ended.waited_for:
                 unit.after_commit(self.wake)
             for one in done:
-                if one.delivery.id in ended:
+                if one.delivery.id in ended.ids:
                     self._publish(one, unit)
         return [None] * len(outcomes)
 

@@ -35,6 +35,7 @@ class MasterKeys:
         if not keys or any(len(key) != LENGTH for key in keys.values()):
             raise ValueError(FORM)
         self._keys = dict(keys)
+        self._secrets: dict[tuple[str, str], bytes] = {}
         self.current = next(iter(keys))
         """The id of the key that encrypts."""
 
@@ -77,7 +78,11 @@ class MasterKeys:
         name = master_key or self.current
         if name not in self._keys:
             raise UnknownMasterKey(name)
-        return HKDF(SHA256(), LENGTH, salt=None, info=purpose.encode()).derive(self._keys[name])
+        if (purpose, name) not in self._secrets:  # deriving one takes longer than most of what it is used for
+            self._secrets[purpose, name] = HKDF(SHA256(), LENGTH, salt=None, info=purpose.encode()).derive(
+                self._keys[name]
+            )
+        return self._secrets[purpose, name]
 
 
 def new_key() -> bytes:

@@ -48,7 +48,6 @@ from makegood_contracts.events import (
     SessionMoveRequested,
     SessionReconfirmed,
     SessionRejected,
-    SessionRequested,
     SessionReserved,
     SessionStarted,
     SessionZoneChanged,
@@ -92,6 +91,7 @@ from makegood_notifications.handlers.waitlist import (
     on_waitlist_passed_over,
 )
 
+# Not SessionRequested: a booking is told of once it is decided, a moment later.
 EVENTS: Final[EventRoutes[Dependencies]] = {
     RoomOpened: follow_open_rooms,
     RoomRestarted: on_room_restarted,
@@ -113,7 +113,6 @@ EVENTS: Final[EventRoutes[Dependencies]] = {
     OutcomeAsked: on_session_event,
     OutcomeDisputed: on_session_event,
     OutcomeCorrected: on_session_event,
-    SessionRequested: on_session_step,
     SessionRejected: on_session_step,
     SessionJoined: on_session_step,
     SessionLeft: on_session_step,

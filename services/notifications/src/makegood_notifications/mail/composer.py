@@ -55,17 +55,16 @@ def compose(
         _text_part("plain", text),
         _text_part("html", html),
     ]
+    invitation = encodebytes(calendar.content) if calendar is not None else b""
     if calendar is not None:
-        alternatives.append(
-            _part(f"text/calendar; charset=utf-8; method={calendar.method}", "base64", encodebytes(calendar.content))
-        )
+        alternatives.append(_part(f"text/calendar; charset=utf-8; method={calendar.method}", "base64", invitation))
     kind, body = "multipart/alternative", _multipart(f"a-{boundary}", alternatives)
     if calendar is not None:
         inner = _head(("Content-Type", f'multipart/alternative; boundary="a-{boundary}"')) + CRLF + body
         attached = _part(
             'application/ics; name="invite.ics"',
             "base64",
-            encodebytes(calendar.content),
+            invitation,
             ("Content-Disposition", 'attachment; filename="invite.ics"'),
         )
         kind, body = "multipart/mixed", _multipart(f"m-{boundary}", [inner, attached])

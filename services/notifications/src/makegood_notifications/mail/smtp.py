@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -14,6 +13,7 @@ from aiosmtplib import errors
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.mail.composer import Mail
+from makegood_notifications.mail.smtp_connection import SmtpConnection
 from makegood_notifications.settings import NotificationsSettings
 
 _ABOUT_THIS_MAIL: Final = frozenset({452, 552, 555})
@@ -73,50 +73,47 @@ class SmtpMailer:
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
         self._free = asyncio.Semaphore(server.connections)
-        self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
+        self._idle: list[tuple[SmtpConnection, float]] = []
 
     async def send(self, compose: Callable[[], Mail]) -> None:
         async with self._free:
             mail = compose()
-            client, fresh = await self._connection()
+            connection, fresh = await self._connection()
             try:
                 try:
-                    await self._hand_over(client, mail)
+                    await self._hand_over(connection, mail)
                 except errors.SMTPServerDisconnected:
                     if fresh:
                         raise
                     # The connection was lost while it was idle. If the server took the message, it gets it again with
                     # the same Message-ID.
-                    client = await self._connect()
-                    await self._hand_over(client, mail)
+                    connection = await self._connect()
+                    await self._hand_over(connection, mail)
             except Trouble:
-                self._keep(client)
+                self._keep(connection)
                 raise
             except (errors.SMTPException, OSError, TimeoutError) as error:
-                client.close()
+                connection.close()
                 raise Unreachable(type(error).__name__) from None
             except BaseException:
-                client.close()
+                connection.close()
                 raise
-            self._keep(client)
+            self._keep(connection)
 
     async def close(self) -> None:
-        clients, self._idle = self._idle, []
-        for client, _ in clients:
-            try:
-                await client.quit(timeout=1)
-            except (errors.SMTPException, OSError, TimeoutError):
-                client.close()
+        connections, self._idle = self._idle, []
+        for connection, _ in connections:
+            await connection.quit()
 
-    async def _connection(self) -> tuple[aiosmtplib.SMTP, bool]:
+    async def _connection(self) -> tuple[SmtpConnection, bool]:
         while self._idle:
-            client, since = self._idle.pop()
-            if client.is_connected and time.monotonic() - since < self._server.idle:
-                return client, False
-            client.close()
+            connection, since = self._idle.pop()
+            if connection.is_open and time.monotonic() - since < self._server.idle:
+                return connection, False
+            connection.close()
         return await self._connect(), True
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+    async def _connect(self) -> SmtpConnection:
         server = self._server
         client = aiosmtplib.SMTP(
             hostname=server.host,
@@ -131,44 +128,37 @@ class SmtpMailer:
         )
         try:
             await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await _greet(client)
         except (errors.SMTPException, OSError, TimeoutError) as error:
             client.close()
             raise Unreachable(type(error).__name__) from None
-        return client
+        return SmtpConnection(client, server.timeout)
 
-    def _keep(self, client: aiosmtplib.SMTP) -> None:
-        if client.is_connected:
-            self._idle.append((client, time.monotonic()))
+    def _keep(self, connection: SmtpConnection) -> None:
+        if connection.is_open:
+            self._idle.append((connection, time.monotonic()))
         else:
-            client.close()
+            connection.close()
 
     @staticmethod
-    async def _hand_over(client: aiosmtplib.SMTP, mail: Mail) -> None:
+    async def _hand_over(connection: SmtpConnection, mail: Mail) -> None:
         """One SMTP transaction. Distinguishes replies about this message or recipient from those about the server."""
-        # Not `sendmail`, which would process the whole mail once more to compute its size (RFC 1870).
-        options = [f"SIZE={len(mail.content)}"] if client.supports_extension("size") else []
         try:
-            try:
-                await client.mail(mail.sender, options=options)
-            except errors.SMTPSenderRefused as refusal:
-                if refusal.code in _ABOUT_THIS_MAIL:
-                    raise
+            await connection.hand_over(mail)
+        except errors.SMTPResponseException as refusal:
+            await connection.reset()
+            if isinstance(refusal, errors.SMTPSenderRefused) and refusal.code not in _ABOUT_THIS_MAIL:
                 # Nothing is wrong with this mail (login needed, sender not allowed). An operator must fix it.
                 raise Unreachable(f"sender refused with {refusal.code}") from None
-            await client.rcpt(mail.recipient)
-            await client.data(mail.content)
-        except errors.SMTPResponseException as refusal:
-            await _start_anew(client)
             raise _verdict(refusal.code) from None
-        except Unreachable:
-            await _start_anew(client)
-            raise
 
 
-async def _start_anew(client: aiosmtplib.SMTP) -> None:
-    """Resets the session, so that nothing of this mail affects the next one."""
-    with suppress(OSError, errors.SMTPException):
-        await client.rset()
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.ehlo()
+    except errors.SMTPHeloError:
+        await client.helo()
 
 
 def _verdict(code: int) -> Trouble:

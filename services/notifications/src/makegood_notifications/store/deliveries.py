@@ -13,7 +13,7 @@ from makegood_chassis.database import Queries, Row
 from makegood_chassis.statements import Statement
 from makegood_contracts.events.deliveries import Channel
 from makegood_contracts.ids import made_at
-from sqlalchemy import Boolean, Column, Interval
+from sqlalchemy import Boolean, Column, Interval, Text
 
 from makegood_notifications.domain.deliveries import CATCHES_UP, LEADS_TO_TIMES, TAKES_ITS_PLACE, CurrentState
 from makegood_notifications.domain.notices import Content, Notice, Source
@@ -106,8 +106,14 @@ WITH due AS (
 {LEASED}
 """)  # noqa: S608 (constants)
 
+_ANY_DUE: Final = """
+SELECT EXISTS (SELECT FROM deliveries WHERE status = 'queued' AND channel = $1 AND next_attempt_at <= clock_timestamp())
+"""
 _CONTENT: Final = [one.name for one in fields(Content) if one.name != "details"]
-_FINISHED: Final = [deliveries.c[one] for one in ("id", "attempts", "status", "reason", "sent_at", "invited")]
+_FINISHED: Final = [
+    *(deliveries.c[one] for one in ("id", "attempts", "status", "reason", "sent_at", "invited")),
+    Column("told", Text),
+]
 _FINISH: Final = Statement(f"""
 UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at,
     invited = CASE WHEN withdrawn IS NULL THEN done.invited END
@@ -116,7 +122,11 @@ WHERE deliveries.id = done.id AND deliveries.attempts = done.attempts AND delive
 RETURNING deliveries.id, EXISTS (
     SELECT FROM deliveries AS later
     WHERE later.status = 'queued' AND later.person_id = deliveries.person_id AND later.session_id = deliveries.session_id
-      AND later.position > deliveries.position AND later.channel = deliveries.channel)
+      AND later.position > deliveries.position AND later.channel = deliveries.channel) AS waited_for,
+    CASE WHEN done.told IS NOT NULL THEN EXISTS (
+        SELECT FROM deliveries AS earlier
+        WHERE earlier.session_id = deliveries.session_id AND earlier.person_id = deliveries.person_id
+          AND lower(earlier.invited) <> lower(done.told)) ELSE false END AS invited_elsewhere
 """)  # noqa: S608 (constants)
 
 _POSTPONED: Final = [deliveries.c.id, deliveries.c.attempts, Column("pause", Interval), Column("counts", Boolean)]
@@ -181,6 +191,11 @@ class LeasedDelivery:
     def written_at(self) -> datetime:
         """When it was queued, in real time. After an outage, that is long after its event."""
         return made_at(self.id)
+
+
+async def any_due(queries: Queries, channel: Channel) -> bool:
+    """Whether a delivery of the channel is due. Costs little, for a worker that looks every second."""
+    return bool(await queries.fetch_value(_ANY_DUE, channel))
 
 
 async def lease(queries: Queries, most: int, channel: Channel, now: datetime) -> list[LeasedDelivery]:
@@ -262,7 +277,8 @@ def venues_of(value: Mapping[str, Any] | None) -> Venues:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A delivery that is over. `invited`: the address that now has the invitation in its calendar."""
+    """A delivery that is over. `invited`: the address that now has the invitation in its calendar. `told`: for a CANCEL, the address
+    that has it, empty if there is none; None for anything else."""
 
     id: str
     attempts: int
@@ -270,6 +286,7 @@ class Finished:
     reason: str | None
     sent_at: datetime | None
     invited: str | None
+    told: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +299,25 @@ class Postponed:
     counts: bool
 
 
-async def finish(queries: Queries, done: Sequence[Finished]) -> tuple[set[str], bool]:
-    """Ends deliveries. Returns those whose lease was still valid, and whether another delivery waited for them."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Deliveries whose lease was still valid when they were ended."""
+
+    ids: set[str]
+    waited_for: bool
+    """Whether another delivery waited for one of them."""
+    invited_elsewhere: set[str]
+    """Those that are a CANCEL, whose person was invited at an address that was not told."""
+
+
+async def finish(queries: Queries, done: Sequence[Finished]) -> Ended:
+    """Ends deliveries."""
     rows = await queries.fetch(_FINISH(**bound("done", _FINISHED, done)))
-    return {str(row[0]) for row in rows}, any(row[1] for row in rows)
+    return Ended(
+        {str(row["id"]) for row in rows},
+        any(row["waited_for"] for row in rows),
+        {str(row["id"]) for row in rows if row["invited_elsewhere"]},
+    )
 
 
 async def postpone(queries: Queries, later: Sequence[Postponed]) -> None:

@@ -40,6 +40,10 @@ GRANTS: Final[Grants] = {
     "returns_to_tell": Allowed("SELECT, INSERT, DELETE"),
     # What other services published.
     "news_read": Allowed("SELECT, INSERT, UPDATE (partitions, read_until)"),
+    "news_readers": Allowed(
+        "SELECT, INSERT, UPDATE (topics, numbers, partitions, read_until, noted_at)",
+        pruner="SELECT (id, topics, numbers, noted_at), DELETE",
+    ),
     "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, closed_by, posted)"),
     "sessions": Allowed(
         "SELECT, INSERT, UPDATE (status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, version, "

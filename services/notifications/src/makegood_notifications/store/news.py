@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.progress import ReadUntil
+from makegood_contracts.ids import new_id
 
 ON_ITS_WAY: Final = timedelta(seconds=1.5)
 """An event younger than this may be unread at any time. No process restarts that quickly."""
@@ -21,19 +23,37 @@ FORGOTTEN: Final = timedelta(minutes=1)
 """Nobody asks again about something that could have been judged so long ago."""
 
 _NOTE: Final = """
-INSERT INTO news_read (topic, partition, partitions, read_until)
-SELECT topic, partition, partitions, least(read_until, clock_timestamp())
-FROM unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[]) AS new (topic, partition, partitions, read_until)
-ON CONFLICT (topic, partition) DO UPDATE SET partitions = excluded.partitions,
-    read_until = greatest(excluded.read_until, least(news_read.read_until, clock_timestamp()))
+INSERT INTO news_readers AS reader (id, topics, numbers, partitions, read_until)
+VALUES ($1, $2, $3, $4, ARRAY(
+    SELECT least(until, clock_timestamp()) FROM unnest($5::timestamptz[]) WITH ORDINALITY AS new (until, place) ORDER BY place))
+ON CONFLICT (id) DO UPDATE SET topics = excluded.topics, numbers = excluded.numbers, partitions = excluded.partitions,
+    read_until = excluded.read_until, noted_at = clock_timestamp()
+RETURNING read_until
 """
 # What one process has read stays read, even if another one has lost the partition and does not know it yet.
 _READ: Final = """
 SELECT bool_and(whole), min(until) FROM (
-    SELECT min(read_until) AS until, count(*) >= max(partitions) AS whole FROM news_read
-    WHERE $1::text[] IS NULL OR topic = ANY($1::text[]) GROUP BY topic
+    SELECT min(until) AS until, count(*) >= max(partitions) AS whole FROM (
+        SELECT topic, max(read.partitions) AS partitions, max(until) AS until
+        FROM news_readers AS reader
+        CROSS JOIN LATERAL unnest(topics, numbers, reader.partitions, read_until) AS read (topic, number, partitions, until)
+        WHERE $1::text[] IS NULL OR topic = ANY($1::text[]) GROUP BY topic, number
+    ) AS numbers GROUP BY topic
 ) AS topics
 """
+_PRUNE: Final = """
+DELETE FROM news_readers WHERE id = ANY(ARRAY(
+    SELECT id FROM news_readers AS gone
+    WHERE noted_at < clock_timestamp() - $1::interval AND NOT EXISTS (
+        SELECT FROM unnest(gone.topics, gone.numbers) AS had (topic, number)
+        WHERE NOT EXISTS (
+            SELECT FROM news_readers AS later CROSS JOIN LATERAL unnest(later.topics, later.numbers) AS has (topic, number)
+            WHERE later.noted_at > gone.noted_at AND (has.topic, has.number) = (had.topic, had.number)))
+    LIMIT $2
+))
+"""
+RETENTION: Final = (_PRUNE, timedelta(hours=1))
+"""A process that has ended is forgotten once others have read all its partitions. Without its row, nobody would wait for them."""
 _NOTHING: Final = datetime.min.replace(tzinfo=UTC)
 _EVERYTHING: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -59,17 +79,27 @@ class News:
         self._read = _NOTHING
         self._asked = float("-inf")
         self._waiting: dict[str, datetime] = {}
+        self._id = new_id()
+        self._noted: dict[tuple[str, int], ReadUntil] = {}
 
     async def note(self, read: Sequence[ReadUntil]) -> None:
-        """Notes how far this process has read."""
+        """Notes how far this process has read. One row for all partitions: an idle process writes it all day."""
+        for one in read:
+            before = self._noted.get((one.topic, one.partition))
+            self._noted[one.topic, one.partition] = one if before is None or one.until > before.until else before
+        noted = list(self._noted.values())
         async with self._database.reading() as queries:
-            await queries.execute(
+            so_far = await queries.fetch_value(
                 _NOTE,
-                [one.topic for one in read],
-                [one.partition for one in read],
-                [one.partitions for one in read],
-                [one.until for one in read],
+                self._id,
+                [one.topic for one in noted],
+                [one.partition for one in noted],
+                [one.partitions for one in noted],
+                [one.until for one in noted],
             )
+        # Never more than the database believed, whose clock decides.
+        for one, until in zip(noted, so_far, strict=True):
+            self._noted[one.topic, one.partition] = replace(one, until=until)
 
     async def read_until(self) -> datetime:
         """Everything that happened before the returned moment is known here. If no topic was ever read, nothing is
