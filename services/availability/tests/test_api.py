@@ -231,6 +231,24 @@ async def test_slots_are_shown_in_the_zone_asked_for_and_else_in_the_providers(c
     assert far[0]["local_start"] == "2027-01-06T03:45"
 
 
+@pytest.mark.rule("AVAIL-2")
+async def test_a_search_goes_by_the_schedule_as_it_is_now_whichever_process_changed_it(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    await client("provider", "doc").put(SCHEDULE, json=body(slot_step_minutes=30))
+    member = client("member", "anna")
+
+    async def count() -> int:
+        return len((await member.get(SLOTS, params=QUERY)).json()["items"])
+
+    assert (await count(), await count()) == (6, 6)
+    change = "UPDATE schedules SET version = version + 1, body = "
+    await harness.rows(f"{change} jsonb_set(body, '{{slot_step_minutes}}', '60')")
+    assert (await count(), await count()) == (3, 3)
+    await harness.rows(f"{change} NULL")
+    assert await count() == 0
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
-from makegood_booking.domain.actions import GUARDS, Action, Reader, actions
+from makegood_booking.domain.actions import _ENDED, GUARDS, Action, Reader, actions
 from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition
@@ -244,3 +244,14 @@ def test_a_session_as_long_as_it_can_get_is_extended_no_further() -> None:
         ends_at=START + 8 * HOUR,
     )
     assert told(replace(session, booked=longest), "provider", NOW)["extend"].reason == "validation"
+
+
+@given(steps, steps, st.sampled_from(READERS))
+def test_what_is_remembered_of_one_ended_session_is_true_of_another(first: Any, second: Any, reader: Any) -> None:
+    (one, early), (other, late) = after(confirmed(), first), after(in_person(), second)
+    _ENDED.clear()
+    anew = actions(other, reader, late)
+    _ENDED.clear()
+    for session, now in ((one, early), (replace(other, attendance=one.attendance), late)):
+        actions(session, reader, now)
+    assert actions(other, reader, late) == anew

@@ -1,11 +1,12 @@
-"""One transaction for many concurrent commands: while one batch commits, the next one collects. An idle service does not delay a command."""
+"""One transaction, or one statement, for many concurrent commands: while one batch commits, the next one collects. An idle service
+does not delay a command."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 from makegood_contracts.envelope import Cause
@@ -18,34 +19,33 @@ C = TypeVar("C")
 R = TypeVar("R")
 
 
-class GroupCommit(Generic[C, R]):
-    """`apply(commands, unit)` returns one result per command, in order. A result that is an exception is raised only to
-    its caller. If `apply` itself raises, each command is tried again by itself, so that one cannot spoil the others.
+class Grouped(Generic[C, R]):
+    """Collects commands while a batch runs. `most` commands make a batch, `at_once` batches run together. `linger` is
+    awaited before each batch, so that a caller that expects more commands can let them join it.
 
     If the database cannot be reached, all callers of the batch get that error at once. Then it is unknown whether the
-    commit succeeded, and only the caller's idempotency key can tell. `most` commands make a batch, `at_once` batches
-    run together. `linger` is awaited before each batch, so that a caller that expects more commands can let them join
-    it.
+    commit succeeded, and only the caller's idempotency key can tell. After any other error, each command is tried again by
+    itself, so that one cannot spoil the others.
     """
 
     def __init__(
         self,
-        database: Database,
-        apply: Callable[[Sequence[C], UnitOfWork], Awaitable[Sequence[R | Exception]]],
         *,
         most: int = 128,
         at_once: int = 2,
         linger: Callable[[], Awaitable[None]] | None = None,
         name: str = "commands",
     ) -> None:
-        self._database = database
-        self._apply = apply
         self._most = most
         self._free = at_once
         self._linger = linger
         self._waiting: deque[tuple[C, asyncio.Future[R]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._size = metrics.GROUP_COMMIT_SIZE.labels(name)
+
+    async def _run(self, commands: Sequence[C]) -> Sequence[R | Exception]:
+        """Commits the commands. Returns a result for each, in order; one that is an exception is raised to its caller alone."""
+        raise NotImplementedError
 
     async def submit(self, command: C) -> R:
         """The command's result, once committed. A caller that is cancelled does not cancel the batch."""
@@ -91,15 +91,51 @@ class GroupCommit(Generic[C, R]):
             raise
 
     async def _commit(self, batch: Sequence[tuple[C, asyncio.Future[R]]]) -> None:
-        async with self._database.transaction(Cause.begin()) as unit:
-            results = await self._apply([command for command, _ in batch], unit)
-            if len(results) != len(batch):
-                raise RuntimeError(f"{len(batch)} commands, {len(results)} results")
+        results = await self._run([command for command, _ in batch])
         for (_, waiter), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
                 _fail(waiter, result)
             elif not waiter.done():
                 waiter.set_result(result)
+
+
+class GroupCommit(Grouped[C, R]):
+    """`apply(commands, unit)` answers one result a command, in order, within one transaction. `options`: those of `Grouped`."""
+
+    def __init__(
+        self,
+        database: Database,
+        apply: Callable[[Sequence[C], UnitOfWork], Awaitable[Sequence[R | Exception]]],
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._database = database
+        self._apply = apply
+
+    async def _run(self, commands: Sequence[C]) -> Sequence[R | Exception]:
+        async with self._database.transaction(Cause.begin()) as unit:
+            results = await self._apply(commands, unit)
+            if len(results) != len(commands):
+                raise RuntimeError(f"{len(commands)} commands, {len(results)} results")
+            return results
+
+
+class GroupWrite(Grouped[C, None]):
+    """`statement(commands)` answers one SQL statement and its values for all of them, which needs no transaction around it.
+    `options`: those of `Grouped`."""
+
+    def __init__(
+        self, database: Database, statement: Callable[[Sequence[C]], tuple[str, Sequence[Any]]], **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._database = database
+        self._statement = statement
+
+    async def _run(self, commands: Sequence[C]) -> Sequence[None]:
+        sql, values = self._statement(commands)
+        async with self._database.reading() as queries:
+            await queries.execute(sql, *values)
+        return [None] * len(commands)
 
 
 def _fail(waiter: asyncio.Future[R], error: Exception) -> None:

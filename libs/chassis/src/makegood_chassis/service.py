@@ -12,6 +12,7 @@ from makegood_contracts.envelope import EXAMPLE_BASE_URL
 from typing_extensions import TypeVar
 
 from makegood_chassis.access.refusals import Refusals
+from makegood_chassis.access.writer import AccessWriter
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.grants import CHASSIS, Grants
@@ -63,6 +64,8 @@ class Service(Generic[D]):
     """The requests that are being handled or streamed."""
     refusals: Refusals = field(init=False)
     """Logs what was refused to whom."""
+    access_writer: AccessWriter = field(init=False)
+    """Logs what is shown to whom."""
     pruner: Database = field(init=False)
     """The same database with the login that may delete expired rows, or `database` if there is none."""
 
@@ -73,6 +76,7 @@ class Service(Generic[D]):
 
     def __post_init__(self) -> None:
         self.refusals = Refusals(self.database)
+        self.access_writer = AccessWriter(self.database)
         self.revocations = Revocations(self.settings.token_max_lifetime)
         url = self.settings.pruner_database_url.get_secret_value()
         name, limited = f"makegood-{self.name}-pruner", self.settings.limited("pruner_database_url")

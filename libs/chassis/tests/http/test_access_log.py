@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from typing import Annotated, Any
@@ -184,6 +186,21 @@ async def test_a_route_that_thinks_of_nothing_leaves_its_rows_too(
         ("support-1", "support", "page.change", "lee", ABOUT, "changed", "incident"),
         ("support-1", "support", "shelf.list", None, None, "shown", "audit"),
     ]
+
+
+@pytest.mark.rule("SEC-5")
+async def test_accesses_at_the_same_time_leave_a_row_each(
+    service: Service, client: httpx.AsyncClient, identity: Identity
+) -> None:
+    asked = [identity.bearer("anna"), why(identity, "complaint; ticket 4711"), why(identity, "legal")] * 10
+    answered = await asyncio.gather(*(client.get("/v1/diaries/anna", headers=headers) for headers in asked))
+    assert {answer.status_code for answer in answered} == {200}
+    found = await written(service, "caller", "person_id", "reason", "remark_digest IS NULL")
+    assert Counter(found) == {
+        ("anna", "anna", None, True): 10,
+        ("support-1", "anna", "complaint", False): 10,
+        ("support-1", "anna", "legal", True): 10,
+    }
 
 
 @pytest.mark.rule("SEC-5")

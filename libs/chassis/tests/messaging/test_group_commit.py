@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 import pytest
 from makegood_chassis.database import Database, UnitOfWork
-from makegood_chassis.group_commit import GroupCommit
+from makegood_chassis.group_commit import GroupCommit, GroupWrite
 
 from .messaging_helpers import effects
 
@@ -83,3 +84,18 @@ async def test_a_caller_that_goes_away_does_not_take_the_batch_along(database: D
     going.cancel()
     assert await staying == "STAYS"
     assert sorted(row[1] for row in await effects(database)) == ["gone", "stays"]
+
+
+async def test_single_statements_are_grouped_and_one_cannot_spoil_the_others(database: Database) -> None:
+    sizes: list[int] = []
+
+    def statement(commands: Sequence[str]) -> tuple[str, Sequence[Any]]:
+        sizes.append(len(commands))
+        return "INSERT INTO effects (event_id, key, sequence) SELECT '', unnest($1::text[]), 0", [list(commands)]
+
+    group: GroupWrite[str] = GroupWrite(database, statement, at_once=1)
+    names = ["a", "b\0", *(f"c{number}" for number in range(20))]  # PostgreSQL refuses a NUL
+    answers = await asyncio.gather(*(group.submit(name) for name in names), return_exceptions=True)
+    assert [name for name, answer in zip(names, answers, strict=True) if answer is not None] == ["b\0"]
+    assert sorted(row[1] for row in await effects(database)) == sorted(set(names) - {"b\0"})
+    assert max(sizes) > 1

@@ -33,6 +33,9 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 typed.
 """
 
+About = tuple[str | None, str | None]
+"""What a row is about: a person, and which part of their data."""
+
 
 @dataclass(slots=True)
 class Accesses:
@@ -45,14 +48,13 @@ class Accesses:
     operation: str
     elevated: bool = False
     reason: StatedReason | None = None
-    notes: dict[tuple[str | None, str | None], None] = field(default_factory=dict)
-    """Person and entity."""
+    notes: dict[About, None] = field(default_factory=dict)
     refused: bool = False
     repeated: bool = False
     """Whether the answer of an earlier request with the same key is shown again."""
     failed: bool = False
     """Whether a rule refused: nothing changes, and the answer says why."""
-    recorded: dict[tuple[str | None, str | None], None] = field(default_factory=dict)
+    recorded: dict[About, None] = field(default_factory=dict)
     """What rows were written about. If their transaction is rolled back, they are gone."""
     written: bool = False
     kept: bool = False
@@ -97,9 +99,18 @@ class Accesses:
         """Whether something must be written before the answer."""
         return not self.written and (bool(self.notes) or self.elevated)
 
+    def shown(self, role: Role | None, about: Iterable[About]) -> None:
+        """Exactly this is shown, whatever was noted before, and written before the answer."""
+        self.role = role or self.role
+        self.notes = dict.fromkeys(about)
+
+    def about(self) -> list[About]:
+        """What was noted, or, if nothing was, what the address names."""
+        return list(self.notes) or [(None, self._addressed())]
+
     async def keep(self, queries: Queries, *, times: int = 1) -> None:
         """Writes what was noted, with one statement."""
-        await self.write(queries, list(self.notes) or [(None, self._addressed())], times=times)
+        await self.write(queries, self.about(), times=times)
 
     async def keep_in(self, unit: UnitOfWork) -> None:
         """As `keep`, in the effect's transaction, so that both happen or neither."""
@@ -107,40 +118,47 @@ class Accesses:
             await self.keep(unit)
             self.written = False
 
-    def _committed(self) -> None:
-        self.written = self.kept = True
-
     async def write(
         self,
         queries: Queries,
-        about: Sequence[tuple[str | None, str | None]],
+        about: Sequence[About],
         *,
         times: int = 1,
         role: str | None = None,
     ) -> None:
-        """Writes one row for each (person, entity) in `about`."""
+        """Writes one row for each person and entity in `about`."""
         await queries.execute(RECORD, *self.values(about, times=times, role=role))
         self.written = True
         self.recorded |= dict.fromkeys(about)
         if isinstance(queries, UnitOfWork):
-            queries.after_commit(self._committed)
+            queries.after_commit(lambda: self.committed(about))
         else:
-            self._committed()
+            self.committed(about)
 
-    def values(
-        self, about: Sequence[tuple[str | None, str | None]], *, times: int = 1, role: str | None = None
-    ) -> tuple[Any, ...]:
+    def committed(self, about: Iterable[About]) -> None:
+        """The rows about these are written for good."""
+        self.written = self.kept = True
+        self.recorded |= dict.fromkeys(about)
+
+    def rows(self, about: Iterable[About]) -> list[tuple[Any, ...]]:
+        """The rows of `RECORD_MANY`. Only without a remark."""
+        outcome, reason = self._outcome(), self.reason.code if self.reason else None
+        return [
+            (self.caller, self.role, self.operation, person, entity, outcome, reason, 1, self.request_id)
+            for person, entity in about
+        ]
+
+    def values(self, about: Sequence[About], *, times: int = 1, role: str | None = None) -> tuple[Any, ...]:
         """The arguments of `RECORD`."""
         remark = self.reason.remark if self.reason else None
         salt = os.urandom(16) if remark is not None else None
-        changes = self.scope["method"] not in _READS and not self.repeated and not self.failed
         return (
             self.caller,
             role or self.role,
             self.operation,
             [person for person, _ in about],
             [entity for _, entity in about],
-            "refused" if self.refused else "changed" if changes else "shown",
+            self._outcome(),
             self.reason.code if self.reason else None,
             remark_digest(salt, remark) if salt is not None and remark is not None else None,
             salt,
@@ -148,6 +166,12 @@ class Accesses:
             times,
             self.request_id,
         )
+
+    def _outcome(self) -> str:
+        if self.refused:
+            return "refused"
+        changes = self.scope["method"] not in _READS and not self.repeated and not self.failed
+        return "changed" if changes else "shown"
 
     def _addressed(self) -> str | None:
         """What the address names besides a person, such as `session:<id>`."""

@@ -99,6 +99,13 @@ WITH rows AS (
 )
 INSERT INTO access_remarks (row_id, salt, remark) SELECT id, $9::bytea, $10 FROM rows WHERE $10::text IS NOT NULL
 """
+RECORD_MANY: Final = """
+INSERT INTO access_rows (caller, role, operation, person_id, entity, outcome, reason, times, request_id)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $9::text[]
+)
+"""
+"""Rows of many requests that gave no remark: one array for each column."""
 READ: Final = """
 SELECT id, at, caller, role, operation, person_id, entity, outcome, reason, remark, times, request_id
 FROM access_rows LEFT JOIN access_remarks ON row_id = id

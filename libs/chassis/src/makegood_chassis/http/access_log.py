@@ -20,8 +20,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from makegood_contracts.events import AccessOutcome, AccessReason
 
 from makegood_chassis.access import tables
-from makegood_chassis.access.request import Accesses
-from makegood_chassis.database import Queries
+from makegood_chassis.access.request import About, Accesses
+from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.http.context import context
 from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
@@ -47,14 +47,20 @@ class AccessLog:
     async def record(
         self, queries: Queries, access: Access, role: Role | None, *people: str, entity: str | None = None
     ) -> None:
-        """Writes one row for each person whose data it was, with one statement. `entity`: which part of it, such as
-        `invoice:<id>`. `role`: what `access.require` returned. None: the role that has the operation. Call it before
-        the answer is sent, because data that could not be logged is not shown. An access by support that shows no data
-        is logged too.
+        """Writes one row for each person whose data it was. `entity`: which part of it, such as `invoice:<id>`. `role`:
+        what `access.require` returned. None: the role that has the operation.
+
+        A change is logged in its own unit. A read is logged just before the answer is sent, because data that could not
+        be logged is not shown. An access by support that shows no data is logged too.
         """
-        if people or self._accesses.elevated:
-            about: list[tuple[str | None, str | None]] = [(person, entity) for person in people] or [(None, entity)]
-            await self._accesses.write(queries, about, role=role or access.grants[0].role)
+        if not people and not self._accesses.elevated:
+            return
+        about: list[About] = [(person, entity) for person in people] or [(None, entity)]
+        role = role or access.grants[0].role
+        if isinstance(queries, UnitOfWork):
+            await self._accesses.write(queries, about, role=role)
+        else:
+            self._accesses.shown(role, about)
 
 
 async def access_log(request: Request) -> AccessLog:

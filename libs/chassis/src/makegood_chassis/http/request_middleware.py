@@ -184,8 +184,7 @@ class RequestMiddleware:
         if accesses.refused and status >= 400:
             await self._service.refusals.keep(accesses)
         elif status < 500 and accesses.pending and (status < 400 or accesses.failed):
-            async with self._service.database.reading() as queries:
-                await accesses.keep(queries)
+            await self._service.access_writer.keep(accesses)
 
     def _seconds(self, sent: dict[bytes, bytes]) -> float:
         """Seconds until the deadline: ours or the gateway's, whichever is earlier."""

@@ -35,6 +35,7 @@ itself is stored later.
 """
 _NAME: Final = 8
 """Bytes that distinguish a person's key from a later one."""
+_HEAD: Final = len(_VERSION) + _NAME
 
 
 class Tampered(Exception):
@@ -63,7 +64,7 @@ class PersonalData:
         self.keys = keys
         self.master_keys = master_keys
         self._time = time
-        self._remembered: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[float, _Cipher]] = OrderedDict()
 
     @classmethod
     def of(cls, master_keys: MasterKeys) -> PersonalData:
@@ -80,9 +81,9 @@ class PersonalData:
     async def open(self, queries: Queries, sealed: Sequence[tuple[Place, bytes | None]]) -> list[str | None]:
         """The texts, in order. None if there is none, or its key was destroyed. Raises Tampered."""
         people = {place.person_id for place, content in sealed if content}
-        keys = await self._keys(queries, people) if people else {}
+        ciphers = await self._ciphers(queries, people) if people else {}
         return [
-            unseal(keys[place.person_id], place, content) if content and place.person_id in keys else None
+            ciphers[place.person_id].open(place, content) if content and place.person_id in ciphers else None
             for place, content in sealed
         ]
 
@@ -123,7 +124,7 @@ class PersonalData:
         await self.destroy(unit, people)
         await unit.execute(_FORGET_ANSWERS, sorted(people))
 
-    async def _keys(self, queries: Queries, people: Collection[str]) -> dict[str, bytes]:
+    async def _ciphers(self, queries: Queries, people: Collection[str]) -> dict[str, _Cipher]:
         now = self._time()
         found = {
             person: known[1]
@@ -132,10 +133,10 @@ class PersonalData:
         }
         missing = [person for person in people if person not in found]
         if missing:
-            fresh = await self.keys.find(queries, missing)
-            for person, key in fresh.items():
+            fresh = {person: _Cipher(key) for person, key in (await self.keys.find(queries, missing)).items()}
+            for person, cipher in fresh.items():
                 self._remembered.pop(person, None)
-                self._remembered[person] = (now + REMEMBERED, key)
+                self._remembered[person] = (now + REMEMBERED, cipher)
             while len(self._remembered) > MOST_REMEMBERED:
                 self._remembered.popitem(last=False)
             found |= fresh
@@ -150,22 +151,35 @@ def _opened(keys: Mapping[str, bytes], letters: Sequence[tuple[Letter, str]]) ->
 
 
 def seal(key: bytes, place: Place, text: str) -> bytes:
-    nonce = os.urandom(NONCE)
-    return _VERSION + _name(key) + nonce + AESGCM(key).encrypt(nonce, text.encode(), place.bound)
+    return _Cipher(key).seal(place, text)
 
 
 def unseal(key: bytes, place: Place, sealed: bytes) -> str | None:
     """The text. None if it was sealed with an earlier key of the person, which is destroyed. Raises Tampered."""
-    head = len(_VERSION) + _NAME
-    if sealed[: len(_VERSION)] != _VERSION or len(sealed) < head + NONCE:
-        raise Tampered(f"a text of {place.table} is not sealed as it should be")
-    if sealed[len(_VERSION) : head] != _name(key):
-        return None
-    try:
-        return AESGCM(key).decrypt(sealed[head : head + NONCE], sealed[head + NONCE :], place.bound).decode()
-    except InvalidTag:
-        raise Tampered(f"a sealed text of {place.table} is not in its place, or was changed") from None
+    return _Cipher(key).open(place, sealed)
 
 
-def _name(key: bytes) -> bytes:
-    return hashlib.sha256(b"name of a key\0" + key).digest()[:_NAME]
+class _Cipher:
+    """A person's key, ready for use. Making it ready costs three times as much as opening a text with it."""
+
+    __slots__ = ("_aead", "_head")
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(key)
+        name = hashlib.sha256(b"name of a key\0" + key).digest()[:_NAME]
+        self._head = _VERSION + name
+
+    def seal(self, place: Place, text: str) -> bytes:
+        nonce = os.urandom(NONCE)
+        return self._head + nonce + self._aead.encrypt(nonce, text.encode(), place.bound)
+
+    def open(self, place: Place, sealed: bytes) -> str | None:
+        """As `unseal`."""
+        if len(sealed) < _HEAD + NONCE or not sealed.startswith(_VERSION):
+            raise Tampered(f"a text of {place.table} is not sealed as it should be")
+        if not sealed.startswith(self._head):
+            return None
+        try:
+            return self._aead.decrypt(sealed[_HEAD : _HEAD + NONCE], sealed[_HEAD + NONCE :], place.bound).decode()
+        except InvalidTag:
+            raise Tampered(f"a sealed text of {place.table} is not in its place, or was changed") from None

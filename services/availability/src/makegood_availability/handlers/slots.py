@@ -54,29 +54,56 @@ async def find_starts(
     queries: Queries, dependencies: Dependencies, asked: SlotQuestion, start: datetime, end: datetime, most: int
 ) -> tuple[Schedule | None, list[datetime]]:
     """The provider's schedule, and the first starts within [start, end) that can be booked now (AVAIL-2)."""
-    now = dependencies.clock.now()
-    schedule, venue = await _schedule_and_venue(queries, dependencies, asked)
-    starts: list[datetime] = []
-    if schedule is None:
-        return None, starts
-    within = window(asked.rules(schedule, venue, BusyTimes(), now), start, end)
-    searched = _FIRST_SEARCHED
-    # Nearly every page is full within the first days, so the days after them are read only if needed.
-    while within is not None and len(starts) < most:
-        part = within[0], min(within[1], within[0] + searched)
-        taken = await busy_times(
-            queries,
-            asked.provider_id,
-            part[0] - schedule.buffer_before,
-            part[1] + asked.length + schedule.buffer_after,
-            venue_id=asked.venue_id,
-            member_id=asked.member_id,
-        )
-        busy = Busy(taken.provider, [*taken.venue, *taken.member])
-        starts += islice(free_starts(asked.rules(schedule, venue, taken, now), part, busy), most - len(starts))
-        within = (part[1], within[1]) if part[1] < within[1] else None
-        searched *= 2
-    return schedule, starts
+    search = _Search(asked, start, end, most, dependencies.clock.now())
+    last = dependencies.schedules.last_read(asked.provider_id)
+    if last is not None and asked.venue_id is None:
+        # Mostly the schedule has not changed, and the busy times come with the version that it has now.
+        version, schedule = last
+        starts = await search.starts(queries, schedule, None, version)
+        if starts is not None:
+            return schedule, starts
+    found, venue = await _schedule_and_venue(queries, dependencies, asked)
+    return found, [] if found is None else await search.starts(queries, found, venue) or []
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A search for the first `most` starts within [start, end)."""
+
+    asked: SlotQuestion
+    start: datetime
+    end: datetime
+    most: int
+    now: datetime
+
+    async def starts(
+        self, queries: Queries, schedule: Schedule, venue: Venue | None, version: int | None = None
+    ) -> list[datetime] | None:
+        """The starts by this schedule. None if `version` is given and the schedule has another one by now."""
+        asked, starts = self.asked, list[datetime]()
+        within = window(asked.rules(schedule, venue, BusyTimes(), self.now), self.start, self.end)
+        if within is None and version is not None:
+            return None
+        searched = _FIRST_SEARCHED
+        # Nearly every page is full within the first days, so the days after them are read only if needed.
+        while within is not None and len(starts) < self.most:
+            part = within[0], min(within[1], within[0] + searched)
+            taken = await busy_times(
+                queries,
+                asked.provider_id,
+                part[0] - schedule.buffer_before,
+                part[1] + asked.length + schedule.buffer_after,
+                venue_id=asked.venue_id,
+                member_id=asked.member_id,
+            )
+            if version not in (None, taken.schedule_version):
+                return None
+            busy = Busy(taken.provider, [*taken.venue, *taken.member])
+            free = free_starts(asked.rules(schedule, venue, taken, self.now), part, busy)
+            starts += islice(free, self.most - len(starts))
+            within = (part[1], within[1]) if part[1] < within[1] else None
+            searched *= 2
+        return starts
 
 
 async def who_is_not_free(

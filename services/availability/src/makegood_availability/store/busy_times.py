@@ -13,21 +13,23 @@ from makegood_chassis.statements import BoundStatement, Statement
 # A NULL venue or member matches nothing, and costs nothing. :no_limit is always NULL. It is for the planner:
 # for an unknown range it estimates so many rows that, with many sessions per provider, it would plan each search anew.
 _TAKEN = Statement("""
-(SELECT 0, lower(blocked), upper(blocked) FROM slot_holds
+(SELECT 0, lower(blocked), upper(blocked), NULL::bigint FROM slot_holds
 WHERE live AND provider_key = hashtextextended(:provider_id, 0) AND blocked && tstzrange(:start, :end)
     AND session_id IS DISTINCT FROM CAST(:except_session AS uuid) AND (offered_to = :member_id) IS NOT TRUE
 LIMIT CAST(:no_limit AS bigint))
 UNION ALL
-SELECT 1, starts_at, ends_at FROM time_off WHERE provider_id = :provider_id AND ends_at > :start AND starts_at < :end
+SELECT 1, starts_at, ends_at, NULL FROM time_off WHERE provider_id = :provider_id AND ends_at > :start AND starts_at < :end
 UNION ALL
-SELECT 2, starts_at, ends_at FROM slot_holds
+SELECT 2, starts_at, ends_at, NULL FROM slot_holds
 WHERE live AND venue_id = :venue_id AND tstzrange(starts_at, ends_at) && tstzrange(:start, :end)
     AND session_id IS DISTINCT FROM CAST(:except_session AS uuid)
     AND (offered_to = :member_id AND provider_id = :provider_id) IS NOT TRUE
 UNION ALL
-SELECT 3, starts_at, ends_at FROM slot_holds
+SELECT 3, starts_at, ends_at, NULL FROM slot_holds
 WHERE live AND member_key = hashtextextended(:member_id, 0) AND tstzrange(starts_at, ends_at) && tstzrange(:start, :end)
     AND session_id IS DISTINCT FROM CAST(:except_session AS uuid)
+UNION ALL
+SELECT NULL, NULL, NULL, version FROM schedules WHERE provider_id = :provider_id AND body IS NOT NULL
 """)
 _IN_VENUES = Statement("""
 SELECT venue_id, starts_at, ends_at FROM slot_holds
@@ -51,6 +53,8 @@ class BusyTimes:
     time_off: list[Span] = field(default_factory=list)
     venue: list[Span] = field(default_factory=list)
     member: list[Span] = field(default_factory=list)
+    schedule_version: int | None = None
+    """The version of the provider's schedule at that moment. None if there is none."""
 
 
 async def member_of(queries: Queries, session_id: str, provider_id: str) -> str | None:
@@ -86,8 +90,11 @@ async def busy_times(
             no_limit=None,
         )
     )
-    for owner, starts_at, ends_at in rows:
-        lists[owner].append((starts_at, ends_at))
+    for owner, starts_at, ends_at, version in rows:
+        if owner is None:
+            found.schedule_version = version
+        else:
+            lists[owner].append((starts_at, ends_at))
     return found
 
 

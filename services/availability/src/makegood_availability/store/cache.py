@@ -12,12 +12,20 @@ T = TypeVar("T")
 class VersionedCache(Generic[T]):
     """Values by key and version. Beyond `most`, the least recently used ones are dropped.
 
-    The version is read from the database each time, so no process ever works with an old value.
+    The version is read from the database each time, so no process ever works with an old value. Who asks for the `last` one
+    must compare its version.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._values: OrderedDict[str, tuple[int, T]] = OrderedDict()
+
+    def last(self, key: str) -> tuple[int, T] | None:
+        """The version and value that were used last. By now there may be a later one."""
+        found = self._values.get(key)
+        if found is not None:
+            self._values.move_to_end(key)
+        return found
 
     async def get(
         self,

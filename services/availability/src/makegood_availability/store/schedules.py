@@ -108,6 +108,11 @@ class ScheduleCache:
     def __init__(self, most: int = 4096) -> None:
         self._parsed: VersionedCache[Published] = VersionedCache(most)
 
+    def last_read(self, provider_id: str) -> tuple[int, Schedule] | None:
+        """The version and the schedule that were read last. By now there may be a later one."""
+        last = self._parsed.last(provider_id)
+        return None if last is None else (last[0], last[1].schedule)
+
     async def load(self, queries: Queries, provider_ids: Collection[str]) -> dict[str, Schedule]:
         """The published schedules of these providers. Providers without one are left out."""
         found = await self._get(queries, _READ_VERSIONS, provider_ids)

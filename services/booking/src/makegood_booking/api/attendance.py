@@ -172,7 +172,7 @@ async def join_session(
             check_in = CheckIn(request.venue_code, request.both)
             session, party = await commands.join(unit, dependencies, session_id, admit, check_in)
         url = None if session.booked.modality == "in_person" else dependencies.join_links.make(session, party)
-        view = JoinView.model_construct(join_url=url, session=SessionView.of(session, party, unit.now))
+        view = JoinView.of(url, session, party, unit.now)
         return mutation.answer(200, view, version=session.version)
 
 

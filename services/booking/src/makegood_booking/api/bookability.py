@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Response
-from makegood_chassis.http.answers import answer
+from makegood_chassis.http.answers import answer, json_bytes
 from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import invalid, not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.structs import struct_of
 from makegood_contracts.events import Modality, PlanKind
 from makegood_plans.coverage import CoveragePeriod
 from pydantic import Field
@@ -102,6 +104,12 @@ class BookabilityView(View):
     policy: Annotated[PolicyView, Field(description="The policy that applies to a session booked now.")]
 
 
+_Bookability: Final = struct_of(BookabilityView)
+_NextSlot: Final = struct_of(NextSlotView)
+_CoveringPlan: Final = struct_of(CoveringPlanView)
+_POLICIES: Final[dict[tuple[str, int], msgspec.Raw]] = {}
+
+
 @router.get(
     "/v1/rooms/{room_id}/bookability",
     summary="Why can't I book?",
@@ -152,25 +160,33 @@ async def read_bookability(
 def _view(found: BookabilityResult, policy: Policy, time_zone: str) -> BookabilityView:
     verdict = found.verdict
     length = timedelta(minutes=verdict.kind.length_minutes) if verdict.kind else timedelta()
-    return BookabilityView(
+    return _Bookability(
         bookable=not verdict.reasons,
         reasons=[ReasonView.of(reason, found.remedy_context) for reason in verdict.reasons],
         can_purchase=verdict.can_purchase,
         next_slots=[
-            NextSlotView(starts_at=start, ends_at=start + length, local_start=local_text(start, time_zone))
+            _NextSlot(starts_at=start, ends_at=start + length, local_start=local_text(start, time_zone))
             for start in verdict.slots
         ],
         length_minutes=verdict.kind.length_minutes if verdict.kind else None,
         modality=verdict.kind.modality if verdict.kind else None,
-        costs=None if verdict.costs is None else CostsView.model_validate(verdict.costs),
+        costs=None if verdict.costs is None else CostsView.of(verdict.costs),
         plan=_plan(verdict.coverage),
-        policy=PolicyView.of(policy),
+        policy=_policy(policy),
     )
+
+
+def _policy(policy: Policy) -> Any:
+    """The policy as JSON; a version of it never changes."""
+    found = _POLICIES.get((policy.id, policy.version))
+    if found is None:
+        found = _POLICIES[policy.id, policy.version] = msgspec.Raw(json_bytes(PolicyView.of(policy)))
+    return found
 
 
 def _plan(coverage: CoveragePeriod | None) -> CoveringPlanView | None:
     if coverage is None:
         return None
-    return CoveringPlanView(
+    return _CoveringPlan(
         id=coverage.plan.id, kind=coverage.plan.kind, starts_on=coverage.starts_on, ends_on=coverage.ends_on
     )

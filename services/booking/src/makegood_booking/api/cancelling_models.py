@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from makegood_chassis.http.models import Flag, RequestModel, example
+from makegood_chassis.http.structs import struct_of
 from pydantic import Field
 
-from makegood_booking.api.models import SESSION, SessionView
+from makegood_booking.api.models import SESSION, SessionView, shown
 from makegood_booking.domain.actions import Reader
 from makegood_booking.domain.session import Session
 
@@ -50,5 +51,7 @@ class CancelledView(SessionView):
     @classmethod
     def of_cancelled(cls, session: Session, reader: Reader, now: datetime, *, remark_shared: bool) -> CancelledView:
         """The view that the reader sees now."""
-        shown = SessionView.of(session, reader, now)
-        return cls.model_construct(**shown.__dict__, remark_shared=remark_shared)
+        return _Cancelled(**shown(session, reader, now), remark_shared=remark_shared)
+
+
+_Cancelled: Final = struct_of(CancelledView)

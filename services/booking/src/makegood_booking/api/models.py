@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
+import msgspec
+from makegood_chassis.http.answers import json_bytes
 from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
+from makegood_chassis.http.structs import struct_of
 from makegood_contracts.events import Actor, Modality
 from pydantic import Field
 
@@ -33,10 +36,10 @@ LocalTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", example
 SESSION_ID: Final = "019ab0c7-51f2-7c11-8a3e-52d9a0c6e7b4"
 
 
-def _show(view: View) -> dict[str, Any]:
+def _show(model: type[View], view: View) -> dict[str, Any]:
     """Makes a view the example of its model in the OpenAPI document."""
-    values = view.model_dump(mode="json", by_alias=True)
-    type(view).model_config.update(example(**values))
+    values: dict[str, Any] = msgspec.json.decode(json_bytes(view))
+    model.model_config.update(example(**values))
     return values
 
 
@@ -207,32 +210,43 @@ class SessionView(View):
         context: MemberContext | None = None,
     ) -> SessionView:
         """The view that the reader sees now. `remedies`: what the remedies of a rejected session depend on. `context`:
-        whether a missed session can be rebooked. Not validated: sessions are shown on the booking path.
+        whether a missed session can be rebooked.
         """
-        booked = session.booked
-        return cls.model_construct(
-            id=booked.session_id,
-            room_id=booked.room_id,
-            member_id=booked.member_id,
-            provider_id=booked.provider_id,
-            status=session.status,
-            starts_at=booked.starts_at,
-            ends_at=booked.ends_at,
-            length_minutes=booked.length_minutes,
-            modality=booked.modality,
-            time_zone=booked.time_zone,
-            local_start=local_text(booked.starts_at, booked.time_zone),
-            venue_id=booked.venue_id,
-            confirm_by=session.confirm_by,
-            policy=_terms(booked.policy),
-            credit=_CREDIT[session.credit],
-            reason=session.reasons[0].code if session.reasons else None,
-            absent_party=session.absent_party,
-            move=MoveView.of(session),
-            version=session.version,
-            reasons=[ReasonView.of(reason, remedies or remedy_context(session)) for reason in session.reasons],
-            actions=[ActionView.of(action) for action in actions(session, reader, now, context)],
-        )
+        return _Session(**shown(session, reader, now, remedies, context))
+
+
+def shown(
+    session: Session,
+    reader: Reader,
+    now: datetime,
+    remedies: RemedyContext | None = None,
+    context: MemberContext | None = None,
+) -> dict[str, Any]:
+    """The fields of a `SessionView`."""
+    booked = session.booked
+    return {
+        "id": booked.session_id,
+        "room_id": booked.room_id,
+        "member_id": booked.member_id,
+        "provider_id": booked.provider_id,
+        "status": session.status,
+        "starts_at": booked.starts_at,
+        "ends_at": booked.ends_at,
+        "length_minutes": booked.length_minutes,
+        "modality": booked.modality,
+        "time_zone": booked.time_zone,
+        "local_start": local_text(booked.starts_at, booked.time_zone),
+        "venue_id": booked.venue_id,
+        "confirm_by": session.confirm_by,
+        "policy": _terms(booked.policy),
+        "credit": _CREDIT[session.credit],
+        "reason": session.reasons[0].code if session.reasons else None,
+        "absent_party": session.absent_party,
+        "move": MoveView.of(session),
+        "version": session.version,
+        "reasons": [ReasonView.of(reason, remedies or remedy_context(session)) for reason in session.reasons],
+        "actions": [ActionView.of(action) for action in actions(session, reader, now, context)],
+    }
 
 
 def remedy_context(session: Session, purchasable: bool | None = None) -> RemedyContext:
@@ -249,6 +263,10 @@ class JoinView(View):
 
     join_url: Annotated[str | None, Field(description="Null for an in-person session.")]
     session: SessionView
+
+    @classmethod
+    def of(cls, join_url: str | None, session: Session, reader: Reader, now: datetime) -> JoinView:
+        return _Join(join_url=join_url, session=SessionView.of(session, reader, now))
 
 
 class HistoryItem(View):
@@ -279,19 +297,32 @@ class RoomView(View):
 
     @classmethod
     def of(cls, room: Room) -> RoomView:
-        return cls.model_validate(room)
+        return _Room(
+            id=room.id,
+            member_id=room.member_id,
+            provider_id=room.provider_id,
+            status=room.status,
+            created_at=room.created_at,
+            last_activity_at=room.last_activity_at,
+            version=room.version,
+        )
 
 
-_CREDIT: dict[str, CreditView] = {
-    state: CreditView(state=state) for state in ("none", "held", "spent", "returned", "forfeited")
+_Room: Final = struct_of(RoomView)
+_Session: Final = struct_of(SessionView)
+_Join: Final = struct_of(JoinView)
+_CREDIT: dict[str, msgspec.Raw] = {
+    state: msgspec.Raw(json_bytes(CreditView(state=state))) for state in get_args(CreditState)
 }
-_TERMS: dict[tuple[str, int], PolicyTerms] = {}
+_TERMS: dict[tuple[str, int], msgspec.Raw] = {}
 
 
-def _terms(policy: Policy) -> PolicyTerms:
+def _terms(policy: Policy) -> Any:
+    """The terms as JSON; a version of a policy never changes."""
     found = _TERMS.get((policy.id, policy.version))
     if found is None:
-        found = _TERMS[policy.id, policy.version] = PolicyTerms.model_validate(policy)
+        terms = json_bytes(PolicyTerms.model_validate(policy))
+        found = _TERMS[policy.id, policy.version] = msgspec.Raw(terms)
     return found
 
 
@@ -316,14 +347,17 @@ _RESERVED: Final = replace(
     confirm_by=STANDARD.confirm_by(_START, _NOW),
 )
 # Examples of the OpenAPI document: what the code makes of a session under the standard policy.
-STANDARD_POLICY: Final = _show(PolicyView.of(STANDARD))
-SESSION: Final = _show(SessionView.of(_RESERVED, "member", _NOW))
-_show(_terms(STANDARD))
-_show(SessionPolicyView.of(_RESERVED, _NOW))
-_show(RoomView.of(_ROOM))
+STANDARD_POLICY: Final = _show(PolicyView, PolicyView.of(STANDARD))
+SESSION: Final = _show(SessionView, SessionView.of(_RESERVED, "member", _NOW))
+_show(PolicyTerms, PolicyTerms.model_validate(STANDARD))
+_show(SessionPolicyView, SessionPolicyView.of(_RESERVED, _NOW))
+_show(RoomView, RoomView.of(_ROOM))
 _show(
-    JoinView.model_construct(
-        join_url=f"http://127.0.0.1:8080/join/{SESSION_ID}#eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
-        session=SessionView.of(replace(_RESERVED, status="confirmed", version=3), "member", _START),
-    )
+    JoinView,
+    JoinView.of(
+        f"http://127.0.0.1:8080/join/{SESSION_ID}#eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+        replace(_RESERVED, status="confirmed", version=3),
+        "member",
+        _START,
+    ),
 )

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Annotated, Final, Literal
 
 from makegood_chassis.http.models import Day, Flag, Instant, RequestModel, View, Whole, example, within
+from makegood_chassis.http.structs import struct_of
 from makegood_contracts.currencies import checked_currency
 from makegood_contracts.ids import is_id
 from pydantic import AfterValidator, Field
@@ -106,7 +107,7 @@ class MoveView(View):
         move = session.move
         if move is None:
             return None
-        return cls.model_construct(
+        return _Move(
             starts_at=move.starts_at,
             ends_at=move.ends_at,
             length_minutes=move.length_minutes,
@@ -114,3 +115,6 @@ class MoveView(View):
             state="pending" if move.pending else "refused",
             reason=move.reasons[0].code if move.reasons else None,
         )
+
+
+_Move: Final = struct_of(MoveView)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from makegood_chassis.http.models import Instant, View, example
+from makegood_chassis.http.structs import struct_of
 from makegood_contracts.reasons import Reason, ReasonCode
+from makegood_plans.plans import Costs
 from pydantic import ConfigDict, Field
 
 from makegood_booking.domain import actions, remedies
@@ -32,6 +34,12 @@ class CostsView(View):
         None
     )
     amount: Annotated[MoneyView | None, Field(description="The co-pay. Null if there is none.")] = None
+
+    @classmethod
+    def of(cls, costs: Costs) -> CostsView:
+        amount = costs.amount
+        money = None if amount is None else _Money(amount_minor=amount.amount_minor, currency=amount.currency)
+        return _Costs(credit=costs.credit, amount=money)
 
 
 class RemedyView(View):
@@ -70,10 +78,10 @@ class ReasonView(View):
     ] = None
 
     @classmethod
-    def of(cls, reason: Reason, at: RemedyContext) -> Self:
+    def of(cls, reason: Reason, at: RemedyContext) -> ReasonView:
         """The reason with its remedies, as bookability and a refused booking show it (BOOK-8)."""
-        helps = [RemedyView.model_validate(each) for each in remedies_of(reason, at)]
-        return cls(
+        helps = [_Remedy(action=each.action, href=each.href) for each in remedies_of(reason, at)]
+        return _Reason(
             code=reason.code,
             detail=reason.detail,
             remedy=helps[0],
@@ -113,15 +121,21 @@ class ActionView(View):
 
     @classmethod
     def of(cls, action: actions.Action) -> ActionView:
-        """Not validated: sessions are shown on the booking path."""
-        return cls.model_construct(
+        return _Action(
             action=action.action,
             allowed=action.allowed,
             from_=action.opens,
             until=action.until,
-            costs=None if action.costs is None else CostsView.model_validate(action.costs),
+            costs=None if action.costs is None else CostsView.of(action.costs),
             reason=action.reason,
         )
+
+
+_Money: Final = struct_of(MoneyView)
+_Costs: Final = struct_of(CostsView)
+_Remedy: Final = struct_of(RemedyView)
+_Reason: Final = struct_of(ReasonView)
+_Action: Final = struct_of(ActionView)
 
 
 def plain_remedy(helps: remedies.Remedy) -> dict[str, str]:

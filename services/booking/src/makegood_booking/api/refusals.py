@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, Literal, get_args
 
+import msgspec
 from makegood_chassis.http import problems
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.refusals import CommandRefused
@@ -89,7 +90,16 @@ def _forfeit_problem(refused: ForfeitNotAccepted) -> Problem:
 
 def with_remedies(reasons: Iterable[Reason], context: RemedyContext) -> list[dict[str, Any]]:
     """The reasons of a refused booking, each with its remedies, in the words of bookability (BOOK-8)."""
-    return [ReasonView.of(reason, context).model_dump(mode="json", exclude_none=True) for reason in reasons]
+    return [_without_nulls(msgspec.to_builtins(ReasonView.of(reason, context))) for reason in reasons]
+
+
+def _without_nulls(value: Any) -> Any:
+    """As problems have it: what is not known is left out."""
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return value
 
 
 async def refusal_problem(

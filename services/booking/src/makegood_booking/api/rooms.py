@@ -12,6 +12,7 @@ from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found, valid_id
 from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.structs import answer_page
 
 from makegood_booking.api.models import Nothing, RoomRequest, RoomView
 from makegood_booking.api.parameters import DependenciesOf, RoomId, actor_of
@@ -82,7 +83,7 @@ async def list_rooms(
         )
     items, following = page(found, limit, RoomView.of, lambda room: (room.id,))
     note_parties(access, ((room.member_id, room.provider_id) for room in found[:limit]))
-    return answer(200, Page[RoomView](items=items, next_cursor=following))
+    return answer_page(items, following)
 
 
 def note_parties(access: Access, shown: Iterable[tuple[str, str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.database import Queries, Row
@@ -15,6 +15,7 @@ from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import invalid, not_found, valid_id
 from makegood_chassis.http.rights import Access, Caller, Role, operation
+from makegood_chassis.http.structs import answer_page, struct_of
 from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, remedy_context
@@ -31,6 +32,7 @@ from makegood_booking.store.rooms import read_room
 
 router = APIRouter(tags=["sessions"])
 
+_HistoryItem: Final = struct_of(HistoryItem)
 _WITH_NOTES = ("OutcomeDisputed", "OutcomeCorrected")
 
 
@@ -67,7 +69,7 @@ async def sessions(
     everybody = "support" in who
     if room_id is not None:
         if not is_id(room_id):
-            return answer(200, Page[SessionView](items=[]))
+            return answer_page([])
         room_id = room_id.lower()
     criteria = Filter(
         member_id=None if everybody else who.get("member"),
@@ -82,14 +84,14 @@ async def sessions(
         if everybody and room_id is not None:  # also by its member, so that an index finds the room's sessions
             room = await read_room(queries, room_id)
             if room is None:
-                return answer(200, Page[SessionView](items=[]))
+                return answer_page([])
             criteria = replace(criteria, member_id=room.member_id)
         found = await list_sessions(queries, dependencies.policies, criteria, limit + 1)
         shown = [session for session, _ in found[:limit]]
         views = await _views(dependencies, shown, access.caller, queries)
     items, following = page(found, limit, lambda listed: views[listed[0].id], lambda listed: listed[1])
     note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session in shown))
-    return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
+    return answer_page(items, following)
 
 
 def _list_position(starts_at: datetime, session_id: str, snapshot: str) -> ListPosition:
@@ -175,7 +177,7 @@ async def read_session_history(
     items, following = page(
         rows, limit, lambda row: _item(row, remark, notes.get(row["version"]), role), lambda row: (row["version"],)
     )
-    return answer(200, Page[HistoryItem](items=items, next_cursor=following))
+    return answer_page(items, following)
 
 
 def _item(row: Row, remark: str | None, note: Note | None, reader: Role | None) -> HistoryItem:
@@ -184,7 +186,7 @@ def _item(row: Row, remark: str | None, note: Note | None, reader: Role | None) 
         detail = f"{detail}: {remark}"
     if note is not None:
         detail = _with_note(detail, note, reader)
-    return HistoryItem(at=row["at"], type=row["type"], by=row["by"], detail=detail)
+    return _HistoryItem(at=row["at"], type=row["type"], by=row["by"], detail=detail)
 
 
 def _with_note(detail: str, note: Note, reader: Role | None) -> str:

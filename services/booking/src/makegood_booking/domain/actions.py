@@ -7,9 +7,8 @@ shown often.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from makegood_contracts.events import Party
 from makegood_plans.plans import Costs
@@ -18,9 +17,10 @@ from makegood_booking.domain import attendance, cancelling, disputes
 from makegood_booking.domain.bookability import MemberContext, RebookingRefusal, rebook_refused
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.in_person import outcome_refused
+from makegood_booking.domain.presence import PARTIES
 from makegood_booking.domain.rebooking import rebookable_until
 from makegood_booking.domain.rescheduling import extend_refused, reschedule_refused
-from makegood_booking.domain.session import AGREED, DONE, Refusal, RefusalCode, Session
+from makegood_booking.domain.session import AGREED, DONE, Refusal, RefusalCode, Session, SessionStatus
 
 Reader = Literal["member", "provider", "support"]
 ActionName = Literal[
@@ -42,8 +42,7 @@ Guard = Callable[[Session, datetime, bool], Refusal | InvalidField | Literal["do
 """Why a well-formed command is refused for the session as it is now. The flag: it accepts what the action costs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One action. `opens`: it is refused before that. `until`: after that, it is refused or costs more."""
 
     action: ActionName
@@ -62,9 +61,26 @@ def actions(
     (`rebookable_until`). Without it, rebooking is left out.
     """
     session = attendance.as_of(session, now)[0]
-    judged = [_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items()]
-    if reader == "member" and session.status == "provider_missed":
-        judged.append(_rebook(session, context, now))
+    found = _of_ended(session, reader, now) if session.over else _judged(session, reader, now)
+    if reader == "member" and session.status == "provider_missed" and (rebook := _rebook(session, context, now)):
+        return (*found, rebook)
+    return found
+
+
+def _of_ended(session: Session, reader: Reader, now: datetime) -> tuple[Action, ...]:
+    """As `_judged`, remembered: time changes nothing any more, and most sessions that are shown have ended."""
+    seen, asked = session.attendance, (session.booked.modality == "in_person", session.outcome_asked)
+    came = tuple((seen.joined_at(party) is not None, seen.in_room(party)) for party in PARTIES)
+    key = reader, session.status, asked, came
+    found = _ENDED.get(key)
+    if found is None:
+        found = _ENDED[key] = _judged(session, reader, now)
+    return found
+
+
+def _judged(session: Session, reader: Reader, now: datetime) -> tuple[Action, ...]:
+    """Every action but rebooking."""
+    judged = (_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items())
     return tuple(action for action in judged if action is not None)
 
 
@@ -194,3 +210,5 @@ GUARDS: Final[Mapping[Reader, Mapping[ActionName, Guard | None]]] = {
 """The actions of each reader, in the order in which they are listed. Members can also rebook (MISS-4). CANC-4: support
 can neither cancel nor reschedule, so both are None.
 """
+_Flags = tuple[tuple[bool, bool], ...]
+_ENDED: Final[dict[tuple[Reader, SessionStatus, tuple[bool, bool], _Flags], tuple[Action, ...]]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from makegood_contracts.events import Party, SessionOutcome
 
@@ -72,13 +72,12 @@ class Attendance:
         return replace(self, **changes)
 
 
-_PARTIES: Final[tuple[Party, Party]] = ("member", "provider")
+PARTIES: Final[tuple[Party, Party]] = ("member", "provider")
 NOBODY: Final = Attendance()
 """Nobody has joined yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttendanceVerdict:
+class AttendanceVerdict(NamedTuple):
     """How the session ends, and when, if nobody comes or goes until then. `unknown`: the provider is asked."""
 
     at: datetime
@@ -103,7 +102,7 @@ def verdict(
     grace, no_show = policy.provider_missed_at(starts_at), policy.no_show_at(starts_at)
     if seen.met:
         return _of_a_meeting(seen, policy, grace, ends_at)
-    if in_person and not any(_present_by(seen, party, starts_at, grace) for party in _PARTIES):
+    if in_person and not any(_present_by(seen, party, starts_at, grace) for party in PARTIES):
         return AttendanceVerdict(ends_at, "unknown")
     member_came = seen.was_present("member", starts_at)
     if not _present_by(seen, "provider", starts_at, grace):

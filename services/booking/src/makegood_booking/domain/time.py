@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from makegood_contracts.zones import zone_names
+
+_LOCAL: Final = len("2026-11-24T10:00")
 
 
 def is_zone(name: str) -> bool:
@@ -24,4 +27,4 @@ def zone(name: str) -> ZoneInfo:
 
 def local_text(moment: datetime, name: str) -> str:
     """The wall time of an instant in the zone, such as `2026-11-24T10:00` (BOOK-2)."""
-    return moment.astimezone(zone(name)).strftime("%Y-%m-%dT%H:%M")
+    return moment.astimezone(zone(name)).isoformat(timespec="minutes")[:_LOCAL]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,9 +14,8 @@ from makegood_calendar.published import schedule_of
 from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries
 from makegood_contracts.reasons import Reason
-from makegood_plans.coverage import CoveragePeriod, covering
+from makegood_plans.coverage import covering
 from makegood_plans.funding import OVERDUE
-from makegood_plans.published import PublishedLot
 
 from makegood_booking.domain import bookability
 from makegood_booking.domain.bookability import (
@@ -34,7 +33,8 @@ from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import RebookingContext
 from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import Room, is_available, room_reasons
-from makegood_booking.store import calendars, coverage
+from makegood_booking.store import calendars
+from makegood_booking.store.known import Known, read_known
 from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import RoomToBook, active_room, read_rooms
 from makegood_booking.store.sessions import read_rights
@@ -65,10 +65,9 @@ async def judge_bookability(
     remedy_context = RemedyContext(room.id, room.member_id, room.provider_id)
     context = MemberContext(room, place.active_at, policy)
     try:
-        context = await _with_coverage(queries, context)
-        remedy_context = await _remedy_context(
-            queries, remedy_context, context.coverage, context.lots, context.schedule, now
-        )
+        known = await read_known(queries, room.member_id, room.provider_id)
+        context = _with_coverage(context, known)
+        remedy_context = _with_known(remedy_context, known, now)
         if room_reasons(room, place.active_at, policy, now):
             rights = await read_rights(queries, room.id, room.member_id, now)
             context = replace(context, rights=rights, another_room=remedy_context.active_room_id is not None)
@@ -92,9 +91,9 @@ async def read_member_contexts(
         room, context = place.room, MemberContext(place.room, place.active_at, policy)
         rights = await read_rights(queries, room_id, room.member_id, now)
         if rights:
-            other = await active_room(queries, room.member_id, room.provider_id)
-            another_room = other is not None and other.id != room_id
-            context = replace(await _with_coverage(queries, context), rights=rights, another_room=another_room)
+            known = await read_known(queries, room.member_id, room.provider_id)
+            another_room = known.active_room_id not in (None, room_id)
+            context = replace(_with_coverage(context, known), rights=rights, another_room=another_room)
         found[room_id] = context
     return found
 
@@ -110,15 +109,8 @@ async def rebooking_context(queries: Queries, room: Room, now: datetime) -> Rebo
     )
 
 
-async def _with_coverage(queries: Queries, context: MemberContext) -> MemberContext:
-    member = context.room.member_id
-    return replace(
-        context,
-        coverage=await coverage.read_coverage(queries, member),
-        lots=await coverage.read_lots(queries, member),
-        owes=await coverage.owes(queries, member),
-        schedule=await _schedule(queries, context.room.provider_id),
-    )
+def _with_coverage(context: MemberContext, known: Known) -> MemberContext:
+    return replace(context, coverage=known.coverage, lots=known.lots, owes=known.owes, schedule=known.schedule)
 
 
 async def _schedule(queries: Queries, provider_id: str) -> Schedule | None:
@@ -133,27 +125,17 @@ async def has_schedule(queries: Queries, provider_id: str, now: datetime) -> boo
 
 async def remedy_context_of(queries: Queries, at: RemedyContext, now: datetime) -> RemedyContext:
     """Everything that remedies depend on, for these people in this room."""
-    periods = await coverage.read_coverage(queries, at.member_id)
-    lots = await coverage.read_lots(queries, at.member_id)
-    return await _remedy_context(queries, at, periods, lots, await _schedule(queries, at.provider_id), now)
+    return _with_known(at, await read_known(queries, at.member_id, at.provider_id), now)
 
 
-async def _remedy_context(
-    queries: Queries,
-    at: RemedyContext,
-    periods: Sequence[CoveragePeriod],
-    lots: Collection[PublishedLot],
-    schedule: Schedule | None,
-    now: datetime,
-) -> RemedyContext:
-    spoken_of = latest(periods, now)
-    other = await active_room(queries, at.member_id, at.provider_id)
+def _with_known(at: RemedyContext, known: Known, now: datetime) -> RemedyContext:
+    spoken_of, schedule = latest(known.coverage, now), known.schedule
     return replace(
         at,
         plan_kind=spoken_of.plan.kind if spoken_of else None,
         provider_available=is_available(schedule, now),
-        active_room_id=other.id if other is not None and other.id != at.room_id else None,
-        sessions_left=sessions_left(periods, lots, schedule.specialty if schedule else "therapy", now),
+        active_room_id=known.active_room_id if known.active_room_id != at.room_id else None,
+        sessions_left=sessions_left(known.coverage, known.lots, schedule.specialty if schedule else "therapy", now),
     )
 
 

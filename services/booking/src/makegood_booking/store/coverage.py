@@ -14,7 +14,7 @@ from makegood_contracts.events import MemberEnrolled
 from makegood_contracts.events.ledger import InvoiceFact
 from makegood_plans.coverage import CoveragePeriod
 from makegood_plans.plans import Money, Plan
-from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
+from makegood_plans.published import PublishedEnrolment, coverage_periods
 from msgspec import convert, structs, to_builtins
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
@@ -34,18 +34,6 @@ _MOVE: Final = Statement(
     .from_select(credit_movements.c.keys(), select(batch("new", credit_movements.c)))
     .on_conflict_do_nothing(index_elements=[credit_movements.c.id])
 )
-# A session's first hold is on its own row. Everything that happened to a credit since then is a movement.
-_LOTS: Final = Statement("""
-SELECT moved.lot_id::text, moved.amount - coalesce(begun.holds, 0) AS available, moved.length_minutes, moved.expires_at,
-       moved.made_for_minutes
-FROM (SELECT lot_id, sum(amount)::int AS amount, max(length_minutes) AS length_minutes,
-             max(made_for_minutes) AS made_for_minutes,
-             (array_agg(expires_at ORDER BY sequence DESC) FILTER (WHERE tells))[1] AS expires_at
-      FROM credit_movements WHERE member_id = :member_id GROUP BY lot_id) AS moved
-LEFT JOIN (SELECT lot_id, count(*)::int AS holds FROM sessions
-           WHERE member_id = :member_id AND lot_id IS NOT NULL GROUP BY lot_id) AS begun USING (lot_id)
-WHERE moved.amount > coalesce(begun.holds, 0)
-""")
 _I: Final = overdue_invoices.c
 _TOLD: Final = batch("told", (_I.id, _I.member_id, _I.sequence))
 _LATEST: Final = (
@@ -54,7 +42,6 @@ _LATEST: Final = (
     .order_by(_TOLD.c.id, _TOLD.c.sequence.desc())
 )
 _OVERDUE: Final = upsert(overdue_invoices, "sequence", never_changed=("member_id",), rows=_LATEST)
-_OWES: Final = Statement("SELECT EXISTS (SELECT FROM overdue_invoices WHERE member_id = :member_id AND owed)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +96,6 @@ def move_credits(unit: UnitOfWork, movements: Sequence[Movement]) -> None:
     unit.defer(_MOVE(**arrays(credit_movements.c, movements)))
 
 
-async def read_lots(queries: Queries, member_id: str) -> list[PublishedLot]:
-    """The member's lots with credits left. Includes lots that have lapsed without an event saying so yet."""
-    return [PublishedLot(*row) for row in await queries.fetch(_LOTS(member_id=member_id))]
-
-
 async def mark_invoices(unit: UnitOfWork, told: Sequence[Received[InvoiceFact]], owed: bool) -> None:
     """Marks these invoices as overdue, or as no longer overdue, unless a later event about them arrived before."""
     await unit.execute(
@@ -124,8 +106,3 @@ async def mark_invoices(unit: UnitOfWork, told: Sequence[Received[InvoiceFact]],
             owed=owed,
         )
     )
-
-
-async def owes(queries: Queries, member_id: str) -> bool:
-    """Whether an invoice of the member is overdue (BOOK-7)."""
-    return bool(await queries.fetch_value(_OWES(member_id=member_id)))

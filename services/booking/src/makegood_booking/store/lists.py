@@ -6,16 +6,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from makegood_chassis.database import Queries, Row
+from makegood_chassis.statements import Statement, any_of
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Integer,
     Select,
     Subquery,
     Text,
-    any_,
+    bindparam,
     cast,
     func,
     literal,
@@ -24,7 +27,7 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.types import UserDefinedType
 
 from makegood_booking.domain.session import Session
@@ -87,18 +90,18 @@ async def list_sessions(
     page sorts a session by the start that the first page saw. Then each session that existed all the time is listed
     exactly once.
     """
-    snapshot = literal(wanted.after.snapshot, Text) if wanted.after else cast(func.pg_current_snapshot(), Text)
-    if wanted.after is None:
-        query = _ordered(wanted, sessions, sessions.c.starts_at, snapshot, most)
-    else:
-        moved = _moved_since(wanted.after.snapshot)
-        unmoved = sessions.outerjoin(moved, moved.c.session_id == sessions.c.id)
-        here = _ordered(wanted, unmoved, sessions.c.starts_at, snapshot, most).where(moved.c.session_id.is_(None))
-        was = sessions.join(moved, moved.c.session_id == sessions.c.id)
-        there = _ordered(wanted, was, moved.c.starts_at, snapshot, most)
-        both = union_all(here.subquery().select(), there.subquery().select()).subquery()
-        query = select(both).order_by(both.c.listed_at, both.c.id).limit(most)
-    rows = await queries.fetch(query)
+    filters = {
+        "member_id": wanted.member_id,
+        "provider_id": wanted.provider_id,
+        "room_id": wanted.room_id,
+        "status": list(wanted.status) or None,
+        "starts_from": wanted.starts_from,
+        "starts_before": wanted.starts_before,
+    }
+    given: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+    if wanted.after is not None:
+        given |= {"after_start": wanted.after.starts_at, "after_id": wanted.after.id, "snapshot": wanted.after.snapshot}
+    rows = await queries.fetch(_list(frozenset(given))(**given, most=most))
     found = await sessions_of(queries, policies, rows)
     return [
         (session, ListPosition(row["listed_at"], session.id, row["snapshot"]))
@@ -106,16 +109,44 @@ async def list_sessions(
     ]
 
 
-def _moved_since(snapshot: str) -> Subquery:
+_S: Final = sessions.c
+_MOST: Final = bindparam("most", type_=Integer())
+_FROM: Final = bindparam("snapshot", type_=Text())
+"""What the first page saw."""
+_NOW_SEEN: Final = select(cast(func.pg_current_snapshot(), Text)).scalar_subquery()
+"""What this page sees; as a query of its own it is asked once, not for each row."""
+_FILTERS: Final = {
+    "room_id": _S.room_id == bindparam("room_id"),
+    "status": any_of(_S.status),
+    "starts_from": _S.starts_at >= bindparam("starts_from"),
+    "starts_before": _S.starts_at < bindparam("starts_before"),
+}
+
+
+@cache
+def _list(given: frozenset[str]) -> Statement:
+    """A page of the list that takes these parameters; the first page has no `snapshot`."""
+    if "snapshot" not in given:
+        return Statement(_ordered(given, sessions, _S.starts_at, _NOW_SEEN))
+    moved = _moved_since()
+    unmoved = sessions.outerjoin(moved, moved.c.session_id == _S.id)
+    here = _ordered(given, unmoved, _S.starts_at, _FROM).where(moved.c.session_id.is_(None))
+    was = sessions.join(moved, moved.c.session_id == _S.id)
+    there = _ordered(given, was, moved.c.starts_at, _FROM)
+    both = union_all(here.subquery().select(), there.subquery().select()).subquery()
+    return Statement(select(both).order_by(both.c.listed_at, both.c.id).limit(_MOST))
+
+
+def _moved_since() -> Subquery:
     """The sessions that moved after the snapshot, with the start that it saw."""
     table = starts_before_moves.c
-    seen = func.pg_visible_in_snapshot(table.moved_in, cast(literal(snapshot, Text), _SNAPSHOT))
+    snapshot = cast(_FROM, _SNAPSHOT)
     return (
         select(table.session_id, table.starts_at)
         .ext(distinct_on(table.session_id))
         .where(
-            table.moved_in >= func.pg_snapshot_xmin(cast(literal(snapshot, Text), _SNAPSHOT)),
-            ~seen,
+            table.moved_in >= func.pg_snapshot_xmin(snapshot),
+            ~func.pg_visible_in_snapshot(table.moved_in, snapshot),
             # In a restored database, transaction numbers start again.
             table.moved_at > func.clock_timestamp() - literal(_CURSORS_LIVE),
         )
@@ -125,29 +156,17 @@ def _moved_since(snapshot: str) -> Subquery:
 
 
 def _ordered(
-    wanted: Filter, source: FromClause, listed_at: ColumnElement[datetime], snapshot: ColumnElement[str], most: int
+    given: frozenset[str], source: FromClause, listed_at: ColumnElement[datetime], snapshot: ColumnElement[str]
 ) -> Select[Any]:
-    table = sessions.c
-    query = select(*table, listed_at.label("listed_at"), snapshot.label("snapshot")).select_from(source)
-    whose = [
-        column == person
-        for column, person in ((table.member_id, wanted.member_id), (table.provider_id, wanted.provider_id))
-        if person is not None
-    ]
+    query = select(*_S, listed_at.label("listed_at"), snapshot.label("snapshot")).select_from(source)
+    whose = [_S[name] == bindparam(name) for name in ("member_id", "provider_id") if name in given]
     if whose:
         query = query.where(or_(*whose))
-    if wanted.room_id is not None:
-        query = query.where(table.room_id == wanted.room_id)
-    if wanted.status:
-        query = query.where(table.status == any_(literal(list(wanted.status), ARRAY(Text))))
-    if wanted.starts_from is not None:
-        query = query.where(table.starts_at >= wanted.starts_from)
-    if wanted.starts_before is not None:
-        query = query.where(table.starts_at < wanted.starts_before)
-    if wanted.after is not None:
-        place = literal(wanted.after.starts_at, table.starts_at.type), literal(wanted.after.id, table.id.type)
-        query = query.where(tuple_(listed_at, table.id) > tuple_(*place))
-    return query.order_by(listed_at, table.id).limit(most)
+    query = query.where(*(wanted for name, wanted in _FILTERS.items() if name in given))
+    if "snapshot" in given:
+        place = bindparam("after_start", type_=_S.starts_at.type), bindparam("after_id", type_=_S.id.type)
+        query = query.where(tuple_(listed_at, _S.id) > tuple_(*place))
+    return query.order_by(listed_at, _S.id).limit(_MOST)
 
 
 async def read_history(queries: Queries, session_id: str, after: int, most: int) -> list[Row]:

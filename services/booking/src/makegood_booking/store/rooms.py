@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import asyncpg
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.statements import Statement, any_of
 from makegood_contracts.events import Specialty
-from sqlalchemy import bindparam, or_, select, text
+from sqlalchemy import Integer, bindparam, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_booking.domain.rooms import Room
@@ -169,16 +170,20 @@ async def list_rooms(
     queries: Queries, member_id: str | None, provider_id: str | None, status: str | None, after: str | None, most: int
 ) -> Sequence[Room]:
     """At most `most` rooms, oldest first, of the member or the provider. Everybody's if both are None."""
+    filters = {"member_id": member_id, "provider_id": provider_id, "status": status, "after": after}
+    given: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+    return [_room(row) for row in await queries.fetch(_list(frozenset(given))(**given, most=most))]
+
+
+@cache
+def _list(given: frozenset[str]) -> Statement:
+    """A page of the list that takes these parameters."""
     query = _ROOM
-    whose = [
-        column == person
-        for column, person in ((rooms.c.member_id, member_id), (rooms.c.provider_id, provider_id))
-        if person is not None
-    ]
+    whose = [_C[name] == bindparam(name) for name in ("member_id", "provider_id") if name in given]
     if whose:
         query = query.where(or_(*whose))
-    if status is not None:
-        query = query.where(rooms.c.status == status)
-    if after is not None:
-        query = query.where(rooms.c.id > after)
-    return [_room(row) for row in await queries.fetch(query.order_by(rooms.c.id).limit(most))]
+    if "status" in given:
+        query = query.where(_C.status == bindparam("status"))
+    if "after" in given:
+        query = query.where(_C.id > bindparam("after"))
+    return Statement(query.order_by(_C.id).limit(bindparam("most", type_=Integer())))

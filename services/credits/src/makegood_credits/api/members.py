@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
+from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import MutationOf
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.structs import answer_page, struct_of
 
 from makegood_credits.api.models import (
     CreditsView,
@@ -35,6 +37,12 @@ from makegood_credits.store.personal_data import BY_HAND, read_reasons
 
 router = APIRouter(tags=["credits"])
 
+_Credits: Final = struct_of(CreditsView)
+_Lot: Final = struct_of(LotView)
+_Unusable: Final = struct_of(UnusableView)
+_NextCredits: Final = struct_of(NextCreditsView)
+_LedgerItem: Final = struct_of(LedgerItem)
+
 
 @router.get(
     "/v1/members/{member_id}/credits",
@@ -47,20 +55,22 @@ async def read_credits(
     access: Annotated[Access, Depends(operation("credits.read"))],
     dependencies: DependenciesOf,
     log: Log,
-) -> CreditsView:
+) -> Response:
     """Reads a member's credits: what is available and held, when it expires, what can't be used at the moment and why, and when
     the plan grants credits next."""
     role = access.require("member", member_id=member_id)
     async with dependencies.database.reading() as queries:
         balance = await reads.balance(queries, member_id, dependencies.clock.now())
         await log.record(queries, access, role, member_id)
-    return CreditsView(
+    granted = balance.next_credits
+    view = _Credits(
         available=balance.available,
         held=balance.held,
         lots=[_lot(lot, why) for lot, why in balance.lots],
         unusable=balance.unusable,
-        next_credits=NextCreditsView.model_validate(balance.next_credits) if balance.next_credits else None,
+        next_credits=_NextCredits(available_from=granted.available_from, credits=granted.credits) if granted else None,
     )
+    return answer(200, view)
 
 
 @router.get(
@@ -76,7 +86,7 @@ async def list_ledger(
     log: Log,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[LedgerItem]:
+) -> Response:
     """Lists the movements of a member's credits, newest first. Each entry says why it was made and by whom."""
     role = access.require("member", member_id=member_id)
     position = decode_cursor(cursor, int)
@@ -85,7 +95,7 @@ async def list_ledger(
         await log.record(queries, access, role, member_id)
         reasons = await read_reasons(queries, "entry", [row["id"] for row in rows if row["reason"] == BY_HAND])
     items, following = page(rows, limit, lambda row: _item(row, reasons), lambda row: (row["number"],))
-    return Page(items=items, next_cursor=following)
+    return answer_page(items, following)
 
 
 @router.put(
@@ -123,7 +133,7 @@ async def put_enrolment(
 
 
 def _lot(lot: Lot, why: Unusable | None) -> LotView:
-    return LotView(
+    return _Lot(
         id=lot.id,
         source=lot.source,
         length_minutes=lot.length_minutes,
@@ -132,18 +142,18 @@ def _lot(lot: Lot, why: Unusable | None) -> LotView:
         held=lot.held,
         expires_at=lot.expires_at,
         made_for_minutes=lot.made_for_minutes,
-        unusable=None if why is None else UnusableView(credits=lot.available, code=why.code, detail=why.detail),
+        unusable=None if why is None else _Unusable(credits=lot.available, code=why.code, detail=why.detail),
     )
 
 
 def _item(row: Any, reasons: Mapping[str, str]) -> LedgerItem:
-    return LedgerItem(
-        id=str(row["id"]),
+    return _LedgerItem(
+        id=row["id"],
         kind=row["kind"],
         amount=signed_amount(row["kind"], row["amount"], row["debit_account"], row["credit_account"]),
-        lot_id=str(row["credit_lot"] or row["debit_lot"]),
-        session_id=str(row["session_id"]) if row["session_id"] else None,
-        reason=reasons.get(str(row["id"]), row["reason"]),
+        lot_id=row["credit_lot"] or row["debit_lot"],
+        session_id=row["session_id"],
+        reason=reasons.get(row["id"], row["reason"]),
         made_by=row["made_by"],
         made_at=row["made_at"],
         available_after=row["available_after"],

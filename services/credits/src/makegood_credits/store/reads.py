@@ -22,6 +22,7 @@ from makegood_credits.store.tables import (
     ledger_entries,
     lots,
     refunds,
+    texts,
 )
 
 _L: Final = lots.c
@@ -44,7 +45,10 @@ _ENROLMENTS_NOT_OVER = Statement(
 _VERSION = Statement(select(accounts.c.enrolment_sequence).where(accounts.c.member_id == _MEMBER))
 
 _ENTRIES = Statement(
-    select(ledger_entries).where(_J.member_id == _MEMBER, _J.number < _BEFORE).order_by(_J.number.desc()).limit(_LIMIT)
+    select(*texts(each for each in _J if each.key not in ("member_id", "hold_id")))
+    .where(_J.member_id == _MEMBER, _J.number < _BEFORE)
+    .order_by(_J.number.desc())
+    .limit(_LIMIT)
 )
 _CAME_BACK_TO = Statement(f"""
 SELECT credit_lot::text FROM ledger_entries

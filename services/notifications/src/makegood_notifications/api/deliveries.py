@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.database import Row
 from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.structs import answer_page, struct_of
 from makegood_contracts.ids import is_id
 
 from makegood_notifications.api.models import DeliveryView, InAppView
@@ -18,8 +19,11 @@ from makegood_notifications.store.delivery_lists import InApp
 
 router = APIRouter()
 
+_Delivery: Final = struct_of(DeliveryView)
+_InApp: Final = struct_of(InAppView)
 
-@router.get("/v1/deliveries", summary="List deliveries", tags=["deliveries"])
+
+@router.get("/v1/deliveries", summary="List deliveries", tags=["deliveries"], response_model=Page[DeliveryView])
 async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
     log: Log,
@@ -28,7 +32,7 @@ async def list_deliveries(
     session_id: Annotated[str | None, Query(description="Return only messages about this session.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[DeliveryView]:
+) -> Response:
     """Lists what was sent, newest first. Members and providers see their own; support sees everybody's. Addresses
     and texts are not shown."""
     role = access.role_for()
@@ -36,7 +40,7 @@ async def list_deliveries(
         person_id = person_id or access.caller.subject
         role = access.require("person", person_id=person_id)
     if session_id is not None and not is_id(session_id):
-        return Page(items=[])
+        return answer_page([])
     before = id_before(cursor)
     async with dependencies.database.reading() as queries:
         rows = await delivery_lists.listed(
@@ -46,11 +50,16 @@ async def list_deliveries(
         await log.record(
             queries, access, role, *sorted(people), entity=f"session:{session_id}" if session_id is not None else None
         )
-    items, following = page(rows, limit, _view, lambda row: (str(row["id"]),))
-    return Page(items=items, next_cursor=following)
+    items, following = page(rows, limit, _view, lambda row: (row["id"],))
+    return answer_page(items, following)
 
 
-@router.get("/v1/people/{person_id}/messages", summary="List messages to me", tags=["in-app messages"])
+@router.get(
+    "/v1/people/{person_id}/messages",
+    summary="List messages to me",
+    tags=["in-app messages"],
+    response_model=Page[InAppView],
+)
 async def list_in_app_messages(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("inbox.read"))],
@@ -58,7 +67,7 @@ async def list_in_app_messages(
     dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[InAppView]:
+) -> Response:
     """Lists what the platform told only this person, newest first, in their language. Messages that both parties may
     read are in the room's chat instead."""
     role = access.require("person", person_id=person_id)
@@ -79,7 +88,7 @@ async def list_in_app_messages(
             venues=message.venues,
             remark=message.remark,
         )
-        return InAppView(
+        return _InApp(
             id=message.id,
             template=message.template,
             title=text.title,
@@ -90,11 +99,8 @@ async def list_in_app_messages(
         )
 
     items, following = page(rows, limit, view, lambda message: (message.id,))
-    return Page(items=items, next_cursor=following)
+    return answer_page(items, following)
 
 
 def _view(row: Row) -> DeliveryView:
-    values = dict(row)
-    return DeliveryView.model_validate(
-        {**values, "id": str(values["id"]), "session_id": str(values["session_id"]) if values["session_id"] else None}
-    )
+    return _Delivery(**row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
@@ -10,17 +10,21 @@ from makegood_chassis.http.mutations import UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.structs import answer_page, struct_of
 
 from makegood_notifications.api.lookup import enrolments_of, room_of
 from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest
 from makegood_notifications.api.parameters import DependenciesOf, id_before
 from makegood_notifications.handlers import commands
 from makegood_notifications.store import chat
+from makegood_notifications.store.chat import Message
 
 router = APIRouter(tags=["chat"])
 
+_Message: Final = struct_of(MessageView)
 
-@router.get("/v1/rooms/{room_id}/messages", summary="Read the chat")
+
+@router.get("/v1/rooms/{room_id}/messages", summary="Read the chat", response_model=Page[MessageView])
 async def list_messages(
     room_id: str,
     access: Annotated[Access, Depends(operation("message.read"))],
@@ -28,15 +32,27 @@ async def list_messages(
     dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[MessageView]:
+) -> Response:
     """Lists what the two parties wrote and what the platform told them, newest first."""
     before = id_before(cursor)
     room, role = await room_of(dependencies, room_id, access)
     async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         rows = await chat.messages(queries, room_id, before=before, limit=limit + 1)
-    items, following = page(rows, limit, MessageView.model_validate, lambda message: (message.id,))
-    return Page(items=items, next_cursor=following)
+    items, following = page(rows, limit, _view, lambda message: (message.id,))
+    return answer_page(items, following)
+
+
+def _view(message: Message) -> MessageView:
+    return _Message(
+        id=message.id,
+        room_id=message.room_id,
+        kind=message.kind,
+        template=message.template,
+        text=message.text,
+        sender_id=message.sender_id,
+        sent_at=message.sent_at,
+    )
 
 
 @router.post(

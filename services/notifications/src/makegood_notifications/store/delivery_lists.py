@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from makegood_chassis.database import Queries, Row
-from sqlalchemy import select
+from makegood_chassis.statements import Statement, as_text
+from sqlalchemy import Integer, bindparam, select
 
 from makegood_notifications.domain.notices import Content
 from makegood_notifications.domain.venues import Venues
@@ -61,21 +63,35 @@ async def in_app(queries: Queries, person_id: str, *, before: str | None, limit:
     ]
 
 
-_LISTED: Final = [
-    deliveries.c[one]
-    for one in ("id", "person_id", "channel", "template", "subject", "status", "session_id", "sent_at")
-]
+_D: Final = deliveries.c
+_LISTED: Final = select(
+    as_text(_D.id),
+    _D.person_id,
+    _D.channel,
+    _D.template,
+    _D.subject,
+    _D.status,
+    as_text(_D.session_id),
+    _D.sent_at,
+)
+_FILTERS: Final = {
+    "person_id": _D.person_id == bindparam("person_id"),
+    "session_id": _D.session_id == bindparam("session_id"),
+    "before": _D.id < bindparam("before"),
+}
+
+
+@cache
+def _list(filters: frozenset[str]) -> Statement:
+    """The newest deliveries to which these filters apply."""
+    wanted = _LISTED.where(*(_FILTERS[name] for name in sorted(filters)))
+    return Statement(wanted.order_by(_D.id.desc()).limit(bindparam("limit", type_=Integer())))
 
 
 async def listed(
     queries: Queries, *, person_id: str | None, session_id: str | None, before: str | None, limit: int
 ) -> Sequence[Row]:
-    """The newest `limit` deliveries older than `before`, newest first."""
-    statement = select(*_LISTED).order_by(deliveries.c.id.desc()).limit(limit)
-    if person_id is not None:
-        statement = statement.where(deliveries.c.person_id == person_id)
-    if session_id is not None:
-        statement = statement.where(deliveries.c.session_id == session_id)
-    if before is not None:
-        statement = statement.where(deliveries.c.id < before)
-    return await queries.fetch(statement)
+    """The newest `limit` deliveries older than `before`, newest first: the columns that `DeliveryView` shows."""
+    filters = {"person_id": person_id, "session_id": session_id, "before": before}
+    given = {name: value for name, value in filters.items() if value is not None}
+    return await queries.fetch(_list(frozenset(given))(**given, limit=limit))
