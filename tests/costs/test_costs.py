@@ -22,8 +22,8 @@ from makegood_testkit.platform import Platform
 Bounds = dict[str, dict[str, float]]
 
 ONE_BOOKING: Bounds = {
-    "statements": {"booking": 12, "availability": 8, "credits": 9, "notifications": 9},
-    "rows": {"inserted": 25.2, "updated": 3, "updated_hot": 8.5, "deleted": 4},
+    "statements": {"booking": 12, "availability": 8, "credits": 9, "notifications": 7},
+    "rows": {"inserted": 23.2, "updated": 3, "updated_hot": 8.5, "deleted": 4},
     "events": {"booking.sessions.v1": 2, "availability.reservations.v1": 1, "credits.holds.v1": 1},
     "requests": {"booking POST /v1/sessions": 1},
     "batches": {
@@ -32,7 +32,7 @@ ONE_BOOKING: Bounds = {
         "credits.holds.v1": 1,
         "__consumer_offsets": 5,
     },
-    "totals": {"wal_bytes": 35_000, "writing_transactions": 16, "broker_bytes": 7_000},
+    "totals": {"wal_bytes": 35_000, "writing_transactions": 15, "broker_bytes": 7_000},
 }
 ONE_OF_TWENTY_MISSED: Bounds = {
     "statements": {"booking": 10, "availability": 1.6, "credits": 1.6, "notifications": 3},
