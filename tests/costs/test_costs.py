@@ -56,7 +56,7 @@ ONE_OF_TWENTY_MISSED: Bounds = {
 
 IDLE: dict[str, float] = {"booking": 20, "availability": 20, "credits": 20, "notifications": 35}
 """Statements a second while there is nothing to do."""
-IDLE_MIB: dict[str, float] = {"booking": 72, "availability": 70, "credits": 74, "notifications": 82}
+IDLE_MIB: dict[str, float] = {"booking": 77, "availability": 75, "credits": 79, "notifications": 87}
 """Memory that would be free if a service's process ended."""
 
 

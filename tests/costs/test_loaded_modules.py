@@ -20,7 +20,6 @@ UNUSED = {
     "pygments": "the same",
     "opentelemetry.sdk": "loaded with OTLP_ENDPOINT alone",
     "psutil": "OpenTelemetry's",
-    "redis": "5 MiB, most of it for clusters and commands that nobody sends",
     "hypothesis": "for tests",
     "pytest": "for tests",
 }

@@ -8,16 +8,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import structlog
 from makegood_contracts.ids import new_id
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from makegood_chassis import metrics
 from makegood_chassis.ending import end
-from makegood_chassis.redis_connection import Redis, RedisError
 
 T = TypeVar("T")
 
@@ -91,7 +92,10 @@ class Signals:
 
     def __init__(self, redis_url: str, service: str, *, ca_file: str = "") -> None:
         self._url = redis_url
-        self._ca_file = ca_file
+        # The server's name is always checked (redis-py's default).
+        self._authorities: dict[str, Any] = (
+            {"ssl_ca_certs": ca_file} if ca_file and redis_url.startswith("rediss://") else {}
+        )
         self._channel = f"makegood:{service}:signals"
         self._self = new_id()
         self._listeners: dict[str, set[Waiter[Any] | _Stream]] = {}
@@ -108,7 +112,14 @@ class Signals:
         """Subscribes. A Redis that cannot be reached is not an error, now or later."""
         if not self._url:
             return
-        self._redis = Redis(self._url, self._ca_file)
+        self._redis = Redis.from_url(
+            self._url,
+            socket_connect_timeout=2,
+            socket_timeout=2,
+            socket_keepalive=True,
+            retry=None,
+            **self._authorities,
+        )
         self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._publish())]
 
     async def close(self) -> None:
@@ -117,7 +128,8 @@ class Signals:
         await end(tasks)
         if self._redis is not None:
             redis, self._redis = self._redis, None
-            redis.close()
+            with suppress(RedisError, OSError):
+                await redis.aclose()
 
     def end_waits(self) -> None:
         """Ends all waits, because the process is stopping. Each checks once more and gets what there is."""
@@ -193,17 +205,16 @@ class Signals:
             return ()
         listed, now = f"{self._channel}:{key}", time.time()
         try:
-            async with asyncio.timeout(_PATIENCE):
-                answers = await self._redis.together(
-                    ("ZADD", listed, now, name),
-                    ("ZREMRANGEBYSCORE", listed, "-inf", now - seconds),
-                    ("ZRANGE", listed, 0, -most - 1),
-                    ("ZREMRANGEBYRANK", listed, 0, -most - 1),
-                    ("EXPIRE", listed, int(seconds)),
-                )
+            async with asyncio.timeout(_PATIENCE), self._redis.pipeline() as pipeline:
+                pipeline.zadd(listed, {name: now})
+                pipeline.zremrangebyscore(listed, "-inf", now - seconds)
+                pipeline.zrange(listed, 0, -most - 1)
+                pipeline.zremrangebyrank(listed, 0, -most - 1)
+                pipeline.expire(listed, int(seconds))
+                surplus = (await pipeline.execute())[2]
         except (RedisError, OSError, TimeoutError):
             return ()
-        return [found.decode() for found in answers[2]]
+        return [found.decode() for found in surplus]
 
     def delist(self, key: str, name: str) -> None:
         """Removes a name again, without waiting for it."""
@@ -216,7 +227,7 @@ class Signals:
         redis = self._redis
         if redis is not None:
             with suppress(RedisError, OSError):
-                await redis.run(("ZREM", listed, name))
+                await redis.zrem(listed, name)
 
     async def _publish(self) -> None:
         """Publishes one message at a time, with all keys that were collected in the meantime."""
@@ -229,7 +240,7 @@ class Signals:
             if not self._unsent:
                 self._have_unsent.clear()
             try:
-                await self._redis.run(("PUBLISH", self._channel, _encode((self._self, keys))))
+                await self._redis.publish(self._channel, _encode((self._self, keys)))
             except (RedisError, OSError):
                 metrics.SIGNALS_LOST.inc(len(keys) + len(self._unsent))
                 self._unsent.clear()
@@ -241,14 +252,17 @@ class Signals:
         pause = 0.1
         while True:
             try:
-                async with aclosing(self._redis.messages(self._channel)) as messages:
-                    async for message in messages:
-                        if message is not None:
-                            self._received(message)
-                            continue
-                        self.connected, pause = True, 0.1
-                        # Signals that were missed meanwhile are found by looking.
-                        self._wake_all()
+                async with self._redis.pubsub() as subscription:
+                    await subscription.subscribe(self._channel)
+                    self.connected, pause = True, 0.1
+                    # Signals that were missed in the meantime are found by checking.
+                    self._wake_all()
+                    while True:
+                        message = await subscription.get_message(ignore_subscribe_messages=True, timeout=10)
+                        if message is None:
+                            await subscription.ping()
+                        elif message["type"] == "message":
+                            self._received(message["data"])
             except (RedisError, OSError, TimeoutError) as error:
                 if self.connected:
                     _log.warning("signals from other processes are lost", error=type(error).__name__)
