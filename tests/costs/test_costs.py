@@ -17,9 +17,15 @@ from makegood_stack.ports import SERVICES
 from makegood_testkit.cost_scenarios import BOOKINGS, MISSED, booked_one_by_one, missed_together, warm_up
 from makegood_testkit.costs import Meter
 from makegood_testkit.footprint import memory, processes
+from makegood_testkit.history import write_history
 from makegood_testkit.platform import Platform
 
 Bounds = dict[str, dict[str, float]]
+
+PAST = 300_000
+"""Rows of the past, in all tables together."""
+GROWTH = 1.4
+"""How many times as many blocks a booking may look at with that past: indexes become a level higher."""
 
 ONE_BOOKING: Bounds = {
     "statements": {"booking": 12, "availability": 8, "credits": 9, "notifications": 7},
@@ -124,3 +130,11 @@ async def test_a_missed_session_costs_no_more(platform: Platform, meter: Meter) 
 async def test_a_booking_costs_no_more(platform: Platform, meter: Meter) -> None:
     costs = (await booked_one_by_one(platform, meter)).per(BOOKINGS)
     assert not dearer(costs, ONE_BOOKING), json.dumps(costs, indent=1)
+
+
+async def test_a_booking_looks_at_no_more_blocks_after_years(platform: Platform, meter: Meter) -> None:
+    """PERF-9. A statement without an index for it would look at thousands."""
+    before = (await booked_one_by_one(platform, meter)).per(BOOKINGS)["blocks"]
+    await write_history(platform.stack.database_url, PAST)
+    after = (await booked_one_by_one(platform, meter)).per(BOOKINGS)["blocks"]
+    assert {service: blocks for service, blocks in after.items() if blocks > GROWTH * before[service]} == {}, before

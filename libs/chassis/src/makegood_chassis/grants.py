@@ -41,7 +41,7 @@ CHASSIS: Final[Grants] = {
     # A login that can delete an event's id can make it count twice.
     "inbox": Allowed(
         "SELECT, INSERT (event_id, state, redrive), UPDATE (state, redrive, handled_at)",
-        pruner="SELECT (ctid, state, handled_at), DELETE",
+        pruner="SELECT (ctid, event_id, state, handled_at), DELETE",
     ),
     "deadlines": Allowed("SELECT, INSERT, UPDATE (due_at, attempts), DELETE", auditor="SELECT"),
     "leases": Allowed("SELECT, INSERT, UPDATE (holder, fence, expires_at)"),

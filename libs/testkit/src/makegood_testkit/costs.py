@@ -1,5 +1,5 @@
-"""What a piece of work costs, as counts: statements, transactions, rows and WAL of each service's database, what the broker
-writes, events, and HTTP requests.
+"""What a piece of work costs, as counts: statements, blocks, transactions, rows and WAL of each service's database, what the
+broker writes, events, and HTTP requests.
 
     async with Meter(platform) as meter:
         async with meter.counting() as costs:
@@ -36,7 +36,7 @@ from makegood_testkit.platform import Platform
 
 _IDLE_SECONDS: Final = 5.0
 _STATEMENTS: Final = """
-    SELECT d.datname, s.queryid, s.calls
+    SELECT d.datname, s.queryid, s.calls, s.shared_blks_hit + s.shared_blks_read AS blocks
     FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
     WHERE d.datname LIKE 'makegood%'
 """
@@ -91,6 +91,8 @@ class Costs:
 
     statements: Counter[str] = field(default_factory=Counter)
     """Round trips to PostgreSQL, by service."""
+    blocks: Counter[str] = field(default_factory=Counter)
+    """Blocks of tables and indexes that these statements looked at, by service. More rows must not mean many more blocks."""
     rows: Counter[str] = field(default_factory=Counter)
     """`inserted`, `updated`, `updated_hot` (no index was touched) and `deleted`, in all databases."""
     rows_by_table: Counter[str] = field(default_factory=Counter)
@@ -118,6 +120,7 @@ class Costs:
 class _Look:
     at: float
     calls: Counter[Query]
+    blocks: Counter[Query]
     events: Counter[str]
     requests: Counter[str]
     broker: Written
@@ -174,7 +177,9 @@ class Meter:
         costs.totals["broker_bytes"] = (after.broker.bytes - before.broker.bytes).total()
         for query, calls in (after.calls - before.calls).items():
             if query not in self._asked_when_idle:
-                costs.statements[query.database.removeprefix("makegood_")] += calls
+                service = query.database.removeprefix("makegood_")
+                costs.statements[service] += calls
+                costs.blocks[service] += after.blocks[query] - before.blocks[query]
         for (table, effect), count in (await self._rows(before, after)).items():
             if table not in self._changed_when_idle:
                 costs.rows[effect] += count
@@ -188,11 +193,12 @@ class Meter:
         return rows
 
     async def _look(self) -> _Look:
-        calls = Counter({Query(*row[:2]): row["calls"] for row in await self._admin.fetch(_STATEMENTS)})
+        rows = await self._admin.fetch(_STATEMENTS)
+        calls, blocks = (Counter({Query(*row[:2]): row[name] for row in rows}) for name in ("calls", "blocks"))
         at = time.monotonic()
         ends = await self._ends(topic.name for topic in TOPICS)
         broker = written(self._stack.home.state / kafka.NAME / "data")
-        return _Look(at, calls, ends, await self._requests(), broker, await self._admin.fetchval(_POSITION))
+        return _Look(at, calls, blocks, ends, await self._requests(), broker, await self._admin.fetchval(_POSITION))
 
     async def _requests(self) -> Counter[str]:
         found: Counter[str] = Counter()

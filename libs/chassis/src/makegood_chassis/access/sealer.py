@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('access_seals'))"
 _LAST: Final = "SELECT number, row_id, row_hash, hash FROM access_seals ORDER BY number DESC LIMIT 1"
 _UNSEALED: Final = f"""
-SELECT {COLUMNS}, EXISTS (SELECT FROM access_seals AS s WHERE s.row_id = id) AS is_sealed
-FROM access_unsealed JOIN access_rows ON id = row_id ORDER BY id LIMIT $1
+SELECT {COLUMNS}, (SELECT true FROM access_seals AS s WHERE s.row_id = id) IS NOT NULL AS is_sealed
+FROM access_unsealed CROSS JOIN LATERAL (SELECT * FROM access_rows WHERE id = row_id OFFSET 0) AS waiting
+ORDER BY row_id LIMIT $1
 """  # noqa: S608 - constants of ours
-"""A row that is already sealed, or missing, must not stop the others."""
+"""A row that is already sealed, or missing, must not stop the others.
+
+Each row is looked up by itself (`OFFSET 0`). As a plain join, it would read the whole log from its beginning.
+"""
 _SEAL: Final = """
 WITH sealed AS (DELETE FROM access_unsealed WHERE row_id = ANY($5::bigint[]))
 INSERT INTO access_seals (number, row_id, row_hash, hash)

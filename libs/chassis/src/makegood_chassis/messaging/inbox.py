@@ -26,8 +26,12 @@ WHERE inbox.state = 'dead' AND excluded.redrive > inbox.redrive
 RETURNING event_id
 """
 _MARK_DEAD: Final = "UPDATE inbox SET state = 'dead' WHERE event_id = ANY($1::uuid[])"
-PRUNE: Final = older("inbox", "handled_at", "state = 'done'")
-"""Dead letters are kept."""
+_MADE_BEFORE: Final = """
+(lpad(to_hex((extract(epoch FROM statement_timestamp() - $1::interval) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+"""
+"""The lowest id that an event of that moment can have: ids begin with when they were made."""
+PRUNE: Final = older("inbox", "handled_at", f"state = 'done' AND event_id < {_MADE_BEFORE}")
+"""Dead letters are kept. An event is made before it is handled, so the old rows are at the beginning of the primary key."""
 
 
 async def claim(received: Sequence[Received[Any]], unit: UnitOfWork) -> Sequence[Received[Any]]:

@@ -21,11 +21,12 @@ _AFTER_OF = {party: _AFTER.format(party=f"{party}_id") for party in ("member", "
 
 _NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 
+# Only the first positions can be old: they rise with time.
 _PRUNE = """
 WITH gone AS (
     DELETE FROM stream WHERE position IN (
-        SELECT position FROM stream WHERE made_at < clock_timestamp() - $1::interval
-        ORDER BY position LIMIT $2
+        SELECT position FROM (SELECT position, made_at FROM stream ORDER BY position LIMIT $2) AS first
+        WHERE made_at < statement_timestamp() - $1::interval
     )
     RETURNING txid, position, member_id, provider_id
 ), highest AS (
