@@ -16,13 +16,14 @@ from makegood_chassis.access.chain import PRUNE, Seal, breaks
 from makegood_chassis.access.pruning import prune
 from makegood_chassis.access.refusals import Refusals
 from makegood_chassis.access.request import Accesses
-from makegood_chassis.access.sealer import seal_once
+from makegood_chassis.access.sealer import UNSEALED, seal_once
 from makegood_chassis.access.tables import CHAIN, COLUMNS
 from makegood_chassis.access.tables import SCHEMA as ACCESS_SCHEMA
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.tables import SCHEMA
 from makegood_contracts.events import ACCESS_RECORDED
+from makegood_testkit.blocks import blocks_of
 
 pytestmark = pytest.mark.rule("SEC-5")
 
@@ -151,6 +152,19 @@ async def test_many_sealers_make_one_chain(database: Database) -> None:
     seals, rows, told = await state(database)
     assert list(breaks(seals, rows, 0)) == []
     assert [each["number"] for each in told] == list(range(1, 63))
+
+
+async def test_what_is_sealed_is_not_read_to_find_what_waits(database: Database) -> None:
+    async with database.reading() as queries:
+        await queries.execute(
+            "INSERT INTO access_rows (caller, role, operation, request_id) SELECT 'c', 'support', 'o', 'r' FROM generate_series(1, 50000)"
+        )
+        await queries.execute(
+            "INSERT INTO access_seals (number, row_id, row_hash, hash) SELECT id, id, '', '' FROM access_rows"
+        )
+        await queries.execute("DELETE FROM access_unsealed WHERE row_id <= 49990")
+        await queries.execute("VACUUM ANALYZE access_rows, access_seals, access_unsealed")
+        assert await blocks_of(queries, UNSEALED, 500) < 200
 
 
 async def test_rows_and_seals_are_never_changed(database: Database) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('access_seals'))"
 _LAST: Final = "SELECT number, row_id, row_hash, hash FROM access_seals ORDER BY number DESC LIMIT 1"
-_UNSEALED: Final = f"""
+UNSEALED: Final = f"""
 SELECT {COLUMNS}, (SELECT true FROM access_seals AS s WHERE s.row_id = id) IS NOT NULL AS is_sealed
 FROM access_unsealed CROSS JOIN LATERAL (SELECT * FROM access_rows WHERE id = row_id OFFSET 0) AS waiting
 ORDER BY row_id LIMIT $1
@@ -51,7 +51,7 @@ async def seal_once(database: Database, recorded: type[AccessRecordedFact], *, a
     async with database.transaction(Cause("access", "access")) as unit:
         if not await unit.fetch_value(_LOCK):
             return 0
-        rows = await unit.fetch(_UNSEALED, at_once)
+        rows = await unit.fetch(UNSEALED, at_once)
         if not rows:
             return 0
         found = await unit.fetch_one(_LAST)
