@@ -31,7 +31,7 @@ ON CONFLICT (checkout_id) WHERE reason <> 'wrong_amount' DO NOTHING
 _DUE = Statement("""
 SELECT refunds.id::text, reference, refunds.amount_minor, refunds.currency, tries
 FROM refunds JOIN checkouts ON checkouts.id = checkout_id
-WHERE refunds.state = 'due' AND try_at <= clock_timestamp() AND provider = :provider ORDER BY try_at LIMIT :most
+WHERE refunds.state = 'due' AND try_at <= statement_timestamp() AND provider = :provider ORDER BY try_at LIMIT :most
 """)
 _CLOSE = Statement("UPDATE refunds SET state = :state WHERE id = :refund AND state = 'due'")
 _TRY_AGAIN = Statement(

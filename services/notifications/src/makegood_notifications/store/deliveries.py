@@ -89,7 +89,7 @@ ORDER BY taken.position
 _LEASE_DUE: Final = Statement(f"""
 WITH due AS (
     SELECT id, reason FROM deliveries AS candidate
-    WHERE status = 'queued' AND channel = :channel AND next_attempt_at <= clock_timestamp()
+    WHERE status = 'queued' AND channel = :channel AND next_attempt_at <= statement_timestamp()
       AND NOT EXISTS (
           SELECT FROM deliveries AS earlier
           WHERE earlier.status = 'queued' AND earlier.person_id = candidate.person_id

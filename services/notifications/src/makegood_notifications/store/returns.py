@@ -28,7 +28,7 @@ _KEEP: Final = Statement(
 _TAKE: Final = Statement(
     delete(returns_to_tell).where(any_of(returns_to_tell.c.session_id)).returning(*returns_to_tell.c)
 )
-_FORGET: Final = "DELETE FROM returns_to_tell WHERE occurred_at < clock_timestamp() - interval '7 days'"
+_FORGET: Final = "DELETE FROM returns_to_tell WHERE occurred_at < statement_timestamp() - interval '7 days'"
 
 
 @dataclass(frozen=True, slots=True)
