@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 import uvloop
 from makegood_stack.config import Stack
 from makegood_stack.home import Home
+from makegood_stack.ports import SERVICES
 from rich.console import Console
 
 load = typer.Typer(help="Run load scenarios against the running platform. Results are JSON.", no_args_is_help=True)
@@ -100,6 +101,13 @@ async def _misses(sessions: int, rate: int, burst: int) -> dict[str, Any]:
         async def move_booking_clock(moment: datetime) -> None:
             await clock.move(("booking",), moment)
 
+        async def move_other_clocks(moment: datetime) -> float:
+            await clock.settle()
+            ahead = (moment - datetime.now(UTC)).total_seconds()
+            await clock.move([service for service in SERVICES if service != "booking"], moment)
+            await clock.settle()
+            return ahead
+
         pids = {name: running.pid for name, running in Supervisor(stack.home).running().items()}
         try:
             return await scenario.measure(
@@ -108,9 +116,9 @@ async def _misses(sessions: int, rate: int, burst: int) -> dict[str, Any]:
                 stack.topic_prefix(),
                 population,
                 move_booking_clock,
+                move_other_clocks,
                 sessions=sessions,
                 burst=burst,
-                ahead=float((await clock.now())["notifications"]["offset_seconds"]),
                 prepared=lambda: _notes().print(f"missing {rate} sessions a second"),
                 processes=ProcessorTime({**pids, "load": os.getpid()}),
             )

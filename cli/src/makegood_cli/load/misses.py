@@ -113,17 +113,18 @@ async def measure(
     topic_prefix: str,
     population: Population,
     move_booking_clock: Callable[[datetime], Awaitable[None]],
+    move_other_clocks: Callable[[datetime], Awaitable[float]],
     *,
     sessions: int,
     burst: int = 1,
-    ahead: float = 0.0,
     prepared: Callable[[], None] = lambda: None,
     processes: ProcessorTime | None = None,
 ) -> dict[str, Any]:
     """Measures milliseconds from the miss to the credit and the e-mail.
 
-    `move_booking_clock` sets booking's product time. `prepared` is called when all sessions are confirmed and the misses
-    start. `ahead` is the number of seconds that notifications' clock is ahead of real time.
+    `move_booking_clock` sets booking's product time. `move_other_clocks` sets the others' once, beyond all misses, or they would
+    refuse the misses as events of the future; it returns how many seconds notifications' clock is then ahead of real time.
+    `prepared` is called when all sessions are confirmed and the misses start.
 
     The rate is the number of members, each of whom has their own provider. Raises TimeoutError if not everything is made
     good within 60 s of the last miss.
@@ -143,7 +144,7 @@ async def measure(
     expected = {session for ids in booked for session in ids}
     moved: list[float] = []
 
-    timeline = _Timeline(expected, ahead)
+    timeline = _Timeline(expected, await move_other_clocks(hours[-1] + GRACE + timedelta(minutes=1)))
     returns = await _at_the_end(bootstrap, topic_prefix + LEDGER.name)
     others = await _at_the_end(bootstrap, topic_prefix + SESSIONS.name, topic_prefix + DELIVERIES.name)
     others.pause(*others.assignment())
