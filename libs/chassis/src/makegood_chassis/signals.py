@@ -14,11 +14,14 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 import structlog
 from makegood_contracts.ids import new_id
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from makegood_chassis import metrics
 from makegood_chassis.ending import end
+from makegood_chassis.lean_imports import without
+
+with without("opentelemetry.sdk"):  # for metrics of its own
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
 
 T = TypeVar("T")
 
