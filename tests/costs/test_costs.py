@@ -60,7 +60,7 @@ ONE_OF_TWENTY_MISSED: Bounds = {
 }
 
 
-IDLE: dict[str, float] = {"booking": 20, "availability": 20, "credits": 20, "notifications": 35}
+IDLE: dict[str, float] = {"booking": 9, "availability": 9, "credits": 9.5, "notifications": 13}
 """Statements a second while there is nothing to do."""
 IDLE_MIB: dict[str, float] = {"booking": 77, "availability": 75, "credits": 79, "notifications": 87}
 """Memory that would be free if a service's process ended."""
