@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ from report import costs_figures, round_figures, table
 
 HERE = Path(__file__).resolve().parent
 SERVERS = frozenset({postgres.NAME, kafka.NAME, "mail"})
+
+
+def note(text: str) -> None:
+    """Progress, apart from the results."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def script(*words: str, python: str = sys.executable) -> dict[str, Any]:
@@ -57,6 +63,7 @@ def peers(platform: Platform, options: argparse.Namespace, missing: dict[str, st
     server = postgres.admin_url(platform.stack.ports.of("postgresql"))
     python = str(tools.PLACE / "venv" / "bin" / "python")
     for peer in tools.PEER_TOOLS:
+        note(f"peer {peer}")
         if peer in missing:
             found[peer] = {"left_out": missing[peer]}
             continue
@@ -77,16 +84,19 @@ def one_round(options: argparse.Namespace, missing: dict[str, str]) -> dict[str,
             starting.up(platform.home, platform.choices, platform.console, SERVERS)
             ports = platform.stack.ports
             server = ("--server", postgres.admin_url(ports.of("postgresql")))
+            note("floors")
             found["floor"] = script("floor.py", *server, "--lanes", "4", "8")["best"]
             smtp = f"127.0.0.1:{ports.of('smtp')}"
             found["latency_floor"] = script(
                 "latency_floor.py", *server, "--kafka", str(platform.stack.kafka), "--smtp", smtp
             )
             found["peers"] = peers(platform, options, missing)
+            note("the platform")
             platform.up()
             if options.misses:  # first: what bookings leave behind would expire when the clock moves
                 found["misses"] = misses(platform, options)
                 found["misses_in_bursts"] = misses(platform, options, "--burst", "20")
+            note("bookings")
             load = BookingLoad(platform, tools.PLACE / "bin" / "vegeta", Path(folder))
             found["bookings"] = [load.measure(clients, options.seconds) for clients in options.clients]
             asyncio.run(drained(platform))
@@ -112,6 +122,7 @@ def main() -> None:
         options.seconds = options.peer_seconds = 2
         options.misses = 200
     missing = tools.provide()
+    note("counts")
     figures = {} if options.no_costs else costs_figures(script("costs.py"))
     rounds = []
     for number in range(options.rounds):
