@@ -53,7 +53,7 @@ def script(*words: str, python: str = sys.executable) -> dict[str, Any]:
 def misses(platform: Platform, options: argparse.Namespace, *words: str) -> dict[str, Any]:
     done = platform.command("load", "misses", "--sessions", str(options.misses), *words)
     if done.returncode:
-        raise RuntimeError(f"makegood load misses failed:\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"makegood load misses ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return dict(json.loads(done.stdout))
 
 
