@@ -90,7 +90,7 @@ async def test_rows_from_before_keep_their_words_and_get_their_seal(database: Da
     ]
     async with database.reading() as queries:
         assert await queries.fetch_value("SELECT remark FROM access_remarks") == "ticket 4711"
-    assert "4711" not in str(told)
+    assert "ticket" not in str(told)
 
 
 async def test_each_row_is_sealed_once_and_told_with_its_hashes(database: Database) -> None:
