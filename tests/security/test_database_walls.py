@@ -52,8 +52,9 @@ SELECT proname::text FROM pg_proc AS p WHERE p.pronamespace = 'public'::regnames
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 """
 _OLD = (
-    "INSERT INTO inbox (event_id, handled_at, state) VALUES (gen_random_uuid(), '-infinity', 'done'), "
-    "(gen_random_uuid(), '-infinity', 'dead'), (gen_random_uuid(), now(), 'done')",
+    # An event's id begins with when it was made.
+    "INSERT INTO inbox (event_id, handled_at, state) VALUES ('00000000-0000-7000-8000-000000000001', '2020-01-01', 'done'), "
+    "('00000000-0000-7000-8000-000000000002', '2020-01-01', 'dead'), (gen_random_uuid(), now(), 'done')",
     "INSERT INTO idempotency_keys (caller, key, fingerprint, created_at) VALUES ('a', 'old', '', '2020-01-01'), ('a', 'new', '', now())",
     "INSERT INTO access_rows (at, caller, role, operation, person_id, outcome, request_id) "
     "VALUES ('2020-01-01', 'a', 'support', 'x', 'b', 'shown', 'r')",
