@@ -23,10 +23,10 @@ from makegood_testkit.platform import Platform
 
 Bounds = dict[str, dict[str, float]]
 
-PAST = 100_000
+PAST = 300_000
 """Rows of the past, in all tables together."""
-GROWTH = 1.4
-"""How many times as many blocks a booking may look at with that past: indexes become a level higher."""
+GROWTH = 2.5
+"""How many times as many blocks a booking may look at with that past: indexes become a level or two higher."""
 
 ONE_BOOKING: Bounds = {
     "statements": {"booking": 14, "availability": 9, "credits": 10.5, "notifications": 8},
