@@ -126,6 +126,7 @@ async def test_who_chose_whatsapp_is_told_there_too_in_their_language(harness: N
     await harness.only_member(locale="de", phone="+49 (30) 987 654", channels={"whatsapp": True})
     async with harness.sending():
         await harness.confirmed()
+        await harness.settled()  # a confirmation that is no longer true would not be sent
         await harness.happen(harness.missed())
         await harness.inbox.wait(2)
         await harness.settled()
