@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import tempfile
 from pathlib import Path
 
 from makegood_testkit.cost_scenarios import BOOKINGS, MISSED, booked_one_by_one, missed_together, warm_up
 from makegood_testkit.costs import Meter
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Platform
 
 Counts = dict[str, dict[str, dict[str, float]]]
@@ -51,8 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, help="the JSON of an earlier state")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        today = asyncio.run(measure(Platform.at(Path(folder))))
+    with temporary_folder() as folder:
+        today = asyncio.run(measure(Platform.at(folder)))
     if options.before is None:
         print(json.dumps(today, indent=1))
     else:

@@ -14,13 +14,13 @@ import argparse
 import asyncio
 import json
 import statistics
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from makegood_testkit.chaos import drained
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.history import write_history
 from makegood_testkit.platform import Platform
 
@@ -69,13 +69,13 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     options = parser.parse_args()
     found: list[Figures] = []
-    with tempfile.TemporaryDirectory() as folder:
-        with running(Path(folder, "grown")) as platform:
+    with temporary_folder() as folder:
+        with running(folder / "grown") as platform:
             bookings = asyncio.run(write_history(platform.stack.database_url, options.rows))
         for number in range(1, options.rounds + 1):
-            with running(Path(folder, f"empty-{number}")) as platform:
+            with running(folder / f"empty-{number}") as platform:
                 empty = measure(platform, options)
-            with running(Path(folder, "grown")) as platform:
+            with running(folder / "grown") as platform:
                 grown = measure(platform, options)
             found.append(ratios(empty, grown))
             print(json.dumps({"round": number, "empty": empty, "grown": grown, "ratios": found[-1]}), flush=True)

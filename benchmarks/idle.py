@@ -12,13 +12,12 @@ import argparse
 import io
 import json
 import re
-import tempfile
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from makegood_stack.ports import SERVICES
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.footprint import memory, processes, processor
 from makegood_testkit.platform import Platform
 from rich.console import Console
@@ -69,9 +68,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the idle platform is watched")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user if root starts it
-        figures = measure(Platform.at(Path(folder)), options.seconds)
+    with temporary_folder() as folder:
+        figures = measure(Platform.at(folder), options.seconds)
     print(json.dumps(figures, indent=1) if options.json else "\n".join(table(figures)))
 
 

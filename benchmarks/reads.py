@@ -17,13 +17,11 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -37,6 +35,7 @@ from makegood_stack.config import Stack
 from makegood_stack.ports import LISTEN, SERVICES, free_ports
 from makegood_stack.processes import Supervisor
 from makegood_stack.services import environment
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Platform
 from practice import LENGTH, Practice, make
 
@@ -334,8 +333,8 @@ def main() -> None:
     if options.trivial:
         serve_trivial(options.trivial)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        print("\n".join(uvloop.run(run(options, Platform.at(Path(folder))))))
+    with temporary_folder() as folder:
+        print("\n".join(uvloop.run(run(options, Platform.at(folder)))))
 
 
 if __name__ == "__main__":

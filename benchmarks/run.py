@@ -19,7 +19,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from bookings import BookingLoad
 from makegood_stack import kafka, postgres
 from makegood_stack import up as starting
 from makegood_testkit.chaos import drained
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Platform
 from report import costs_figures, round_figures, table
 
@@ -78,8 +78,8 @@ def peers(platform: Platform, options: argparse.Namespace, missing: dict[str, st
 
 def one_round(options: argparse.Namespace, missing: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        platform = Platform.at(Path(folder))
+    with temporary_folder() as folder:
+        platform = Platform.at(folder)
         try:
             starting.up(platform.home, platform.choices, platform.console, SERVERS)
             ports = platform.stack.ports
@@ -97,7 +97,7 @@ def one_round(options: argparse.Namespace, missing: dict[str, str]) -> dict[str,
                 found["misses"] = misses(platform, options)
                 found["misses_in_bursts"] = misses(platform, options, "--burst", "20")
             note("bookings")
-            load = BookingLoad(platform, tools.PLACE / "bin" / "vegeta", Path(folder))
+            load = BookingLoad(platform, tools.PLACE / "bin" / "vegeta", folder)
             found["bookings"] = [load.measure(clients, options.seconds) for clients in options.clients]
             asyncio.run(drained(platform))
             found["audit"] = platform.audit()

@@ -11,10 +11,9 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
-from pathlib import Path
 
 from makegood_testkit.chaos import MixedLoad, drained, kill_in_turn, verify
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Platform
 
 SERVICES = ("booking", "availability", "credits", "notifications")
@@ -24,8 +23,8 @@ SERVERS = ("kafka", "postgresql")
 async def run(minutes: float, services: int, servers: int, seed: int) -> int:
     victims = SERVICES * services + SERVERS * servers
     seconds = minutes * 60
-    with tempfile.TemporaryDirectory() as folder:
-        platform = Platform.at(Path(folder))
+    with temporary_folder() as folder:
+        platform = Platform.at(folder)
         try:
             await asyncio.to_thread(platform.up)
             load = await MixedLoad.prepare(platform, seed=seed)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,16 +9,15 @@ import pytest
 from makegood_stack.home import Home, find_root
 
 from makegood_testkit.cli import Cli, command_line
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import free_offset
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A folder that every user can reach (PostgreSQL started by root runs as another user)."""
-    folder = Path(tempfile.mkdtemp(prefix="makegood-cli-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with temporary_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
