@@ -297,6 +297,7 @@ def serve_trivial(port: int) -> None:
     """What FastAPI costs by itself, with the settings of the services' server."""
     import uvicorn
     from fastapi import FastAPI
+    from makegood_chassis.http.server_config import server_config
 
     app = FastAPI()
 
@@ -304,20 +305,7 @@ def serve_trivial(port: int) -> None:
     async def nothing() -> dict[str, bool]:
         return {"ok": True}
 
-    uvicorn.run(
-        app,
-        host=LISTEN,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        proxy_headers=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-    )
+    uvloop.run(uvicorn.Server(server_config(app, LISTEN, port)).serve())
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.ending import end
 from makegood_chassis.http.app import health_app
 from makegood_chassis.http.revoked import follow_revocations
+from makegood_chassis.http.server_config import server_config
 from makegood_chassis.limited_logins import UnlimitedLogin
 from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
@@ -146,23 +147,7 @@ class Runtime:
         return self._serve_on(app, self._settings.http_port)
 
     def _serve_on(self, app: FastAPI, port: int) -> _Server:
-        config = uvicorn.Config(
-            app,
-            host=self._settings.http_host,
-            port=port,
-            loop="none",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            proxy_headers=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=75,
-            backlog=2048,
-        )
-        return _Server(config)
+        return _Server(server_config(app, self._settings.http_host, port))
 
     def _started(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
