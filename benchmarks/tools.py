@@ -9,6 +9,7 @@ time, because Go compiles Temporal's server.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import shutil
@@ -108,6 +109,7 @@ def provide() -> dict[str, str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     missing = provide()
     for peer, reason in missing.items():
         print(f"{peer} is left out: {reason}")
