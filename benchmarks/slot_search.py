@@ -28,6 +28,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 import jwt
+import practice
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
@@ -42,23 +43,7 @@ PROVIDERS = 1000
 SEARCHED = 10
 """Sessions of each provider in the fortnight that is searched."""
 MONDAY = datetime(2030, 1, 7, tzinfo=UTC)
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
-SCHEDULE = {
-    "time_zone": "America/New_York",
-    "weekly": [
-        {"day": day, "from": start, "to": end}
-        for day in WEEKDAYS
-        for start, end in (("09:00", "12:30"), ("13:30", "18:00"))
-    ],
-    "exceptions": [{"date": "2030-01-09", "hours": []}],
-    "buffer_before_minutes": 0,
-    "buffer_after_minutes": 10,
-    "minimum_notice_minutes": 120,
-    "horizon_days": 90,
-    "slot_step_minutes": 15,
-    "specialty": "therapy",
-    "session_types": [{"length_minutes": 45, "modalities": ["video", "audio"]}],
-}
+SCHEDULE = practice.SCHEDULE | {"exceptions": [{"date": "2030-01-09", "hours": []}], "buffer_before_minutes": 0}
 CONSTRAINTS = """
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'slot_holds'::regclass AND contype = 'x'
 """
