@@ -25,7 +25,7 @@ from makegood_stack.devclock import DevelopmentClock
 from makegood_stack.processes import Supervisor
 from makegood_testkit.platform import Platform
 from measuring import WARM_UP
-from vegeta import Answer, Request, attack
+from vegeta import AFTERWARDS, Answer, Request, attack
 
 _MEMBERS = 512
 """Twice as many as clients, so that nobody waits for another booking of the same member."""
@@ -68,7 +68,7 @@ class BookingLoad:
         Raises RuntimeError if too few slots are left.
         """
         rate = _MOST_PER_SECOND if clients > 1 else _MOST_PER_SECOND_ALONE
-        requests = islice(self._requests, int(rate * (WARM_UP + seconds + 1)))
+        requests = islice(self._requests, int(rate * (WARM_UP + seconds + AFTERWARDS)))
         cores: dict[str, float] = {}
 
         @contextmanager

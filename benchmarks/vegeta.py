@@ -22,6 +22,8 @@ from pathlib import Path
 from measuring import WARM_UP, Numbers, PeerOptions, Window
 
 _PATIENCE = "30s"
+AFTERWARDS = 1.0
+"""Seconds that the load outlasts the window, which opens late on a busy machine: looking at all processes takes a while."""
 _MOST_PER_SECOND = 2_000
 """Bookings that no peer exceeds on two cores."""
 
@@ -65,7 +67,7 @@ def attack(
     command = [
         *(str(vegeta), "attack", "-format=json", "-lazy", f"-targets={targets}", f"-output={results}"),
         *("-rate=0", f"-workers={clients}", f"-max-workers={clients}", f"-connections={clients}"),
-        *(f"-duration={WARM_UP + seconds + 0.2}s", f"-timeout={_PATIENCE}"),
+        *(f"-duration={WARM_UP + seconds + AFTERWARDS}s", f"-timeout={_PATIENCE}"),
         *("-http2=false", "-redirects=-1", "-prometheus-addr="),
     ]
     # A rarer garbage collection, because memory is not short here.
@@ -96,7 +98,7 @@ def peer_attacks(
 ) -> dict[int, Numbers]:
     """Measures a peer at each number of clients. `bodies(first, last)` are those of the bookings with these numbers."""
     results: dict[int, Numbers] = {}
-    enough = int(_MOST_PER_SECOND * (WARM_UP + options.seconds + 1))
+    enough = int(_MOST_PER_SECOND * (WARM_UP + options.seconds + AFTERWARDS))
     for turn, clients in enumerate(options.clients):
         requests = (
             Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
