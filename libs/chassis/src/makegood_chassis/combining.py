@@ -36,7 +36,8 @@ class _Parts(NamedTuple):
 def combinable(first: str, second: str) -> bool:
     """Whether the two statements have the same effect in one statement as one after the other."""
     one, other = _taken_apart(first), _taken_apart(second)
-    return not (one.written & other.words or other.written & one.words or one.names & other.names)
+    # The names of common table expressions count as written, because in one statement they would hide tables of that name.
+    return not ((one.written | one.names) & other.words or (other.written | other.names) & one.words)
 
 
 def combine(

@@ -151,6 +151,7 @@ async def test_published_rows_are_told_with_their_ids_in_order(database: Databas
         ("UPDATE a SET x = 1", "UPDATE a SET y = 1", False),
         ("WITH l AS (SELECT FROM a FOR UPDATE OF a) UPDATE c SET x = 1", "INSERT INTO b SELECT FROM a", True),
         ("WITH l AS (SELECT 1) DELETE FROM a", "WITH l AS (SELECT 2) DELETE FROM b", False),
+        ("WITH l AS (SELECT 1) DELETE FROM a", "INSERT INTO b SELECT FROM l", False),
         ("INSERT INTO a SELECT 1 ON CONFLICT (x) DO UPDATE SET x = 1", "INSERT INTO b SELECT 1", True),
     ],
 )
