@@ -107,7 +107,7 @@ WITH due AS (
 """)  # noqa: S608 (constants)
 
 _ANY_DUE: Final = """
-SELECT EXISTS (SELECT FROM deliveries WHERE status = 'queued' AND channel = $1 AND next_attempt_at <= clock_timestamp())
+SELECT EXISTS (SELECT FROM deliveries WHERE status = 'queued' AND channel = $1 AND next_attempt_at <= statement_timestamp())
 """
 _CONTENT: Final = [one.name for one in fields(Content) if one.name != "details"]
 _FINISHED: Final = [

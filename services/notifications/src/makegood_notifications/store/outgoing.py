@@ -103,7 +103,7 @@ class Outgoing:
     messages: list[NewMessage] = field(default_factory=list)
     entries: list[NewEntry] = field(default_factory=list)
     mails: list[NewDelivery] = field(default_factory=list)
-    """The number of `deliveries` that are e-mails to send."""
+    """Those of `deliveries` that are e-mails to send."""
 
     def delivery(
         self,
