@@ -25,11 +25,11 @@ Bounds = dict[str, dict[str, float]]
 
 PAST = 300_000
 """Rows of the past, in all tables together."""
-GROWTH = 2.5
-"""How many times as many blocks a booking may look at with that past: indexes become a level or two higher."""
+GROWTH = 1.4
+"""How many times as many blocks a booking may look at with that past: indexes become a level higher."""
 
 ONE_BOOKING: Bounds = {
-    "statements": {"booking": 14, "availability": 9, "credits": 10.5, "notifications": 8},
+    "statements": {"booking": 13, "availability": 8, "credits": 9.5, "notifications": 7},
     "rows": {"inserted": 23.2, "updated": 3, "updated_hot": 8.5, "deleted": 4},
     "events": {"booking.sessions.v1": 2, "availability.reservations.v1": 1, "credits.holds.v1": 1},
     "requests": {"booking POST /v1/sessions": 1},

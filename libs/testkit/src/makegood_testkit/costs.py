@@ -8,8 +8,8 @@ broker writes, events, and HTTP requests.
 
 Counts do not depend on how fast the machine is. The platform is first measured while it is idle. The statements that it
 runs then, such as looking for deadlines, `BEGIN` and `COMMIT`, and the tables that it changes then, such as leases, are
-left out. PostgreSQL and Kafka must be embedded: `pg_stat_statements` and `pg_walinspect` count, and the broker's log is
-read.
+left out. So are the statements with which a test reads the development clock. PostgreSQL and Kafka must be embedded:
+`pg_stat_statements` and `pg_walinspect` count, and the broker's log is read.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ class Meter:
     """Counts on the servers of one platform. An asynchronous context manager."""
 
     def __init__(self, platform: Platform) -> None:
+        self._platform = platform
         self._stack = platform.stack
         self._port = self._stack.ports.of(postgres.NAME)
         self._tables: dict[tuple[int, int], str] = {}
@@ -152,7 +153,9 @@ class Meter:
         asked = after.calls - before.calls
         for query, calls in asked.items():
             self.idle_statements[query.database.removeprefix("makegood_")] += calls / (after.at - before.at)
-        self._asked_when_idle = {*asked, *(Query(*row) for row in await self._admin.fetch(_CONTROL))}
+        await self._platform.now()
+        asked_by_tests = (await self._look()).calls - after.calls
+        self._asked_when_idle = {*asked, *asked_by_tests, *(Query(*row) for row in await self._admin.fetch(_CONTROL))}
         self._changed_when_idle = {table for table, _ in await self._rows(before, after)}
         return self
 
