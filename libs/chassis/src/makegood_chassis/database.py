@@ -173,8 +173,12 @@ class UnitOfWork(Queries):
         """A block that is undone by itself if it raises."""
         await self._catch_up()
         async with self.connection.transaction():
-            yield
-            await self._catch_up()
+            try:
+                yield
+                await self._catch_up()
+            except BaseException:
+                self._deferred.clear()
+                raise
 
     def note_handled(self, event_ids: Sequence[str]) -> None:
         """Enters these events in the inbox with the last statement, which raises HandledBefore if one is there already."""

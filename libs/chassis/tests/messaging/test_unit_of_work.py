@@ -130,6 +130,17 @@ async def test_a_savepoint_undoes_its_block_and_keeps_what_was_deferred_before(d
         assert await queries.fetch_value("SELECT array_agg(event_id) FROM effects") == ["kept"]
 
 
+async def test_a_savepoint_undoes_what_was_deferred_in_its_block(database: Database) -> None:
+    async with database.transaction(cause()) as unit:
+        with suppress(ZeroDivisionError):
+            async with unit.savepoint():
+                unit.defer(_ADD, "undone", "k", 1)
+                raise ZeroDivisionError
+        unit.defer(_ADD, "kept", "k", 1)
+    async with database.reading() as queries:
+        assert await queries.fetch_value("SELECT array_agg(event_id) FROM effects") == ["kept"]
+
+
 async def test_published_rows_are_told_with_their_ids_in_order(database: Database) -> None:
     told: list[Any] = []
     database.on_publish.append(told.extend)
