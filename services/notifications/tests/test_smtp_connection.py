@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
@@ -55,9 +55,9 @@ class Server:
 
 
 @asynccontextmanager
-async def mailing(server: Server) -> AsyncIterator[SmtpMailer]:
+async def mailing(server: Server, timeout: float = 5) -> AsyncIterator[SmtpMailer]:
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    mailer = SmtpMailer(SmtpServer("127.0.0.1", listening.sockets[0].getsockname()[1], timeout=5))
+    mailer = SmtpMailer(SmtpServer("127.0.0.1", listening.sockets[0].getsockname()[1], timeout=timeout))
     async with listening:
         yield mailer
         await mailer.close()
@@ -165,3 +165,44 @@ async def test_a_new_connection_that_is_dropped_is_not_tried_twice() -> None:
         with pytest.raises(Unreachable):
             await send(mailer)
     assert server.connections == 1
+
+
+async def test_an_answer_behind_a_line_that_is_none_does_not_count() -> None:
+    async with mailing(Server("PIPELINING", taken=("what?\r\n250",))) as mailer:
+        with pytest.raises(Unreachable):
+            await send(mailer)
+
+
+class SlowServer(Server):
+    """Asks for the mail, and reads it once `reads_on` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("PIPELINING")
+        self.reads_on = asyncio.Event()
+        self.mail: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        await reader.readline()
+        writer.write(b"250-server\r\n250 PIPELINING\r\n")
+        await reader.readuntil(b"DATA\r\n")
+        writer.write(b"250 \r\n250 \r\n354 \r\n")
+        await self.reads_on.wait()
+        read = bytearray()
+        with suppress(ConnectionError):
+            while piece := await reader.read(1 << 20):
+                read += piece
+        writer.close()
+        self.mail.set_result(bytes(read))
+
+
+async def test_what_a_server_did_not_read_in_time_is_never_sent() -> None:
+    """Otherwise it would take a mail that is sent again."""
+    server = SlowServer()
+    content = b"Subject: x\r\n\r\n" + b"Hello.\r\n" * (4 << 20)  # more than the network holds
+    async with mailing(server, timeout=0.5) as mailer:
+        with pytest.raises(Unreachable):
+            await send(mailer, Mail(MAIL.sender, MAIL.recipient, content))
+        server.reads_on.set()
+        async with asyncio.timeout(10):
+            assert len(await server.mail) < len(content)

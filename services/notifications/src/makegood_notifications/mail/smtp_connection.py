@@ -78,10 +78,12 @@ class SmtpConnection(asyncio.Protocol):
         with suppress(errors.SMTPServerDisconnected, TimeoutError):
             async with asyncio.timeout(_GOODBYE):
                 await self._ask(b"QUIT\r\n")
+                self._transport.close()  # over TLS, this says goodbye as well
         self.close()
 
     def close(self) -> None:
-        self._transport.close()
+        """Closes at once. What the server has not taken from us by now is never sent."""
+        self._transport.abort()
         self._client.close()
 
     async def _envelope(self, commands: tuple[bytes, ...]) -> list[int]:
@@ -115,7 +117,8 @@ class SmtpConnection(asyncio.Protocol):
             del self._buffer[: end + 1]
             if not line[:3].isdigit():
                 self.close()
-            elif line[3:4] != b"-":  # else the answer goes on
+                return
+            if line[3:4] != b"-":  # else the answer goes on
                 self._take(int(line[:3]))
         if len(self._buffer) > _LONGEST_LINE:
             self.close()
