@@ -57,6 +57,7 @@ async def test_a_mail_is_kept_as_it_was_meant(client: smtplib.SMTP, mailbox: Mai
     [
         (b"", b""),
         (b"..\r\n", b".\r\n"),
+        (b".not doubled\r\n.not doubled\r\n", b"not doubled\r\nnot doubled\r\n"),
         (b"ends with a dot.\r\n", b"ends with a dot.\r\n"),
         (b"x" * 200_000 + b".\r\ny\r\n", b"x" * 200_000 + b".\r\ny\r\n"),
         (b"not the end:\n.\nnor\r.\rthis\r\n", b"not the end:\n.\nnor\r.\rthis\r\n"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import vobject
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from icalendar import Calendar
 from makegood_notifications.api.models import ContactRequest
@@ -84,7 +85,9 @@ def plain(value: str) -> str:
 
 
 @pytest.mark.rule("NOTE-1", "RESC-4")
-@given(real_names() | st.sampled_from(["Back\\Nash", "Back\\nash", "\\", "a\\;b", "x^nO"]), addresses().filter(allowed))
+@example("x^nO", "a@b.example")
+@example('x^"', "a@b.example")
+@given(real_names() | st.sampled_from(["Back\\Nash", "Back\\nash", "\\", "a\\;b"]), addresses().filter(allowed))
 def test_names_places_and_addresses_are_read_as_they_are(name: str, address: str) -> None:
     content = message(name, address, f"Session with {name}", f"{name}; {name}, Leeds")
     lines = {line.split(":", 1)[0].split(";")[0]: line for line in logical(content) if line}
@@ -96,7 +99,7 @@ def test_names_places_and_addresses_are_read_as_they_are(name: str, address: str
     # A parameter knows no backslashes; three carets are RFC 6868's.
     called = lines["ATTENDEE"].split('CN="', 1)[1].split('"')[0]
     assert called.replace("^^", "^") == name.replace('"', "'").replace("^^", "^")
-    assert "^n" not in called.replace("^^", "")
+    assert not re.search(r"\^[n']", called.replace("^^", ""))
 
     (event,) = Calendar.from_ical(content).events
     assert not event.errors

@@ -69,7 +69,8 @@ class Grouped(Generic[C, R]):
                 if self._linger is not None:
                     await self._linger()
                 batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-                await self._settle(batch)
+                if batch:  # otherwise another task took all of them while this one lingered
+                    await self._settle(batch)
         finally:
             self._free += 1
 

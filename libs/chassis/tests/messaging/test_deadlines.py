@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_chassis.database import Database, UnitOfWork
+from makegood_chassis.database import Database, Queries, UnitOfWork
 from makegood_chassis.messaging.deadlines import Deadlines
 from makegood_chassis.messaging.handlers import DeadlineHandler, Due
 from makegood_contracts.ids import new_id
@@ -91,6 +91,32 @@ async def test_a_deadline_comes_in_time_and_not_before(database: Database) -> No
         await set_all(database, ["b"], datetime.now(UTC) + timedelta(seconds=0.2))
         await eventually(lambda: len(moments) == 2)
     assert all(timedelta() <= late < timedelta(seconds=0.4) for late in moments)
+
+
+async def test_a_deadline_that_is_set_while_the_table_is_read_comes_in_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[timedelta] = []
+    looks = 0
+
+    async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
+        late.extend(unit.now - one.due_at for one in due)
+
+    fetch_value = Queries.fetch_value
+
+    async def slow(self: Queries, *query: Any) -> Any:
+        """Before the second look is answered, a deadline is set that it has not seen."""
+        nonlocal looks
+        found = await fetch_value(self, *query)
+        looks += 1
+        if looks == 2:
+            await set_all(database, ["a"], datetime.now(UTC) + timedelta(seconds=0.1))
+        return found
+
+    monkeypatch.setattr(Queries, "fetch_value", slow)
+    async with running(database, handler):
+        await eventually(lambda: bool(late))
+    assert late[0] < timedelta(seconds=0.3)
 
 
 async def test_a_moved_clock_brings_deadlines_at_once(database: Database) -> None:

@@ -50,6 +50,19 @@ async def test_while_one_batch_commits_the_next_gathers(database: Database) -> N
     assert len(commands.sizes) <= 6
 
 
+async def test_a_batch_whose_commands_went_with_another_is_not_committed(database: Database) -> None:
+    commands = Commands()
+    both_wait = asyncio.Barrier(2)
+
+    async def linger() -> None:
+        await both_wait.wait()
+
+    group = GroupCommit(database, commands.apply, at_once=2, linger=linger)
+    assert await asyncio.gather(group.submit("a"), group.submit("b")) == ["A", "B"]
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+    assert commands.sizes == [2]
+
+
 async def test_a_refusal_is_raised_to_its_caller_alone(database: Database) -> None:
     group = GroupCommit(database, Commands().apply, at_once=1)
     answers = await asyncio.gather(*(group.submit(c) for c in ("a", "refused", "b")), return_exceptions=True)

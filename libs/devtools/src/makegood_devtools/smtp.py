@@ -66,7 +66,7 @@ class _Server(SMTP):
             if len(read) > MOST_MAIL_BYTES:
                 too_big = True
                 del read[: -len(_END)]
-        return None if too_big else bytes(read[2:-3]).replace(b"\r\n..", b"\r\n.").removeprefix(b".")
+        return None if too_big else bytes(read[:-3]).replace(b"\r\n.", b"\r\n")[2:]
 
     @staticmethod
     def _getaddr(arg: str) -> tuple[str | None, str | None]:

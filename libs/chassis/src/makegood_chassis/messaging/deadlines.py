@@ -134,8 +134,11 @@ class Deadlines:
         """`taken`: how many the turn handled; None if none seemed due."""
         if taken:
             await asyncio.sleep(_BREATH)
+        self._following = None
         async with self._database.reading() as queries:
-            self._following = await queries.fetch_value(_NEXT, self._kinds)
+            found = await queries.fetch_value(_NEXT, self._kinds)
+        # Another deadline may have been set since the query read the table.
+        self._following = min((due for due in (found, self._following) if due), default=None)
         pause = _POLL
         if self._following is not None:
             pause = min(_POLL, (self._following - self._clock.now()).total_seconds())

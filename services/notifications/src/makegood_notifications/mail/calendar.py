@@ -115,5 +115,5 @@ def text_value(value: str) -> str:
 def _name(name: str) -> str:
     """The parameter CN. Its value must not have quotes or control characters. A caret is doubled where RFC 6868 would read it as
     an escape."""
-    shown = _CARETS.sub("^^", name.translate(_CONTROLS)).replace('"', "'")
+    shown = _CARETS.sub("^^", name.translate(_CONTROLS).replace('"', "'"))
     return f';CN="{shown}"' if shown else ""
