@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from time import monotonic
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from makegood_devtools.client import Person
 from makegood_testkit.platform import ROUND_THE_CLOCK, Platform
@@ -76,6 +76,23 @@ states = st.builds(
 )
 
 
+COVERED_TOMORROW: Final = State(
+    plan="insurance-copay",
+    coverage="comes",
+    credits="left",
+    owes=False,
+    room="inactive",
+    provider="works",
+    line="nobody",
+    busy=False,
+    venue="free",
+    slot=0,
+    odd_minutes=False,
+    length=None,
+    modality=None,
+)
+
+
 class Scene:
     """The people of one state, made anew."""
 
@@ -88,6 +105,7 @@ class Scene:
         self.support = self.person("support", "support")
         self.length = LENGTHS.get(state.plan or "", 45)
         self.venue = ""
+        self.covered_from: datetime | None = None
 
     def person(self, role: str, name: str) -> Person:
         return self.platform.person(role, f"{name}-{self.run}")
@@ -136,6 +154,7 @@ class Scene:
                     ends = today + 2 * DAY
                 case "comes":
                     starts = today + DAY
+                    self.covered_from = datetime.combine(starts, time(12), UTC)
         body = {"plan_id": plan or state.plan, "starts_on": starts.isoformat()}
         if ends is not None:
             body["ends_on"] = ends.isoformat()
@@ -270,12 +289,18 @@ class Scene:
         assert problem["type"] == f"/problems/{reasons[0]['code']}"
         return reasons
 
-    async def first_slot(self, length: int, modality: str) -> datetime:
+    async def first_slot(self, length: int, modality: str, *, after: datetime | None = None) -> datetime:
         """Of the provider, whoever pays; the next minute where there is none: then bookability speaks of the present."""
         now = await self.platform.now()
         path = f"/v1/providers/{self.provider.subject}/slots"
         until = (now + 60 * DAY).isoformat()
-        span = {"from": now.isoformat(), "to": until, "length_minutes": length, "modality": modality, "limit": 1}
+        span = {
+            "from": max(now, after or now).isoformat(),
+            "to": until,
+            "length_minutes": length,
+            "modality": modality,
+            "limit": 1,
+        }
         answer = await self.member.send("GET", path, params=span)
         items = answer.json()["items"] if answer.status_code == 200 else []
         return datetime.fromisoformat(items[0]["starts_at"]) if items else now + timedelta(minutes=1)
@@ -305,9 +330,10 @@ def helps(reasons: list[dict[str, Any]]) -> dict[str, Any]:
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
+@example(state=COVERED_TOMORROW)
 @given(state=states)
 async def test_what_bookability_says_is_what_booking_does(platform: Platform, state: State) -> None:
-    _started.append(time.monotonic())
+    _started.append(monotonic())
     if _started[-1] - _started[0] > BUDGET:
         return
     scene = Scene(platform, state)
@@ -350,7 +376,9 @@ async def anything(scene: Scene, room: str) -> None:
         assert await scene.book(scene.booking_body(room, start, length, modality)) == [], found
         return
     assert found["next_slots"] == []
-    start = await scene.first_slot(length, modality)
+    # If something could be paid for from tomorrow on, what is said is about that.
+    covered_from = None if "coverage-ended" in said else scene.covered_from
+    start = await scene.first_slot(length, modality, after=covered_from)
     refused = codes(await scene.book(scene.booking_body(room, start, length, modality)))
     assert refused, found
     assert refused - SLOT_CODES == said - {"provider-unavailable"}
