@@ -25,8 +25,9 @@ Bounds = dict[str, dict[str, float]]
 
 PAST = 300_000
 """Rows of the past, in all tables together."""
-GROWTH = 1.4
-"""How many times as many blocks a booking may look at with that past: indexes become a level higher."""
+GROWTH = 2.5
+"""How many times as many blocks a booking may look at with that past. Indexes become a level or two higher, and those of exclusion
+constraints are searched in several branches."""
 
 ONE_BOOKING: Bounds = {
     "statements": {"booking": 13, "availability": 8, "credits": 9.5, "notifications": 7},

@@ -8,7 +8,8 @@ broker writes, events, and HTTP requests.
 
 Counts do not depend on how fast the machine is. The platform is first measured while it is idle. The statements that it
 runs then, such as looking for deadlines, `BEGIN` and `COMMIT`, and the tables that it changes then, such as leases, are
-left out. So are the statements with which a test reads the development clock. PostgreSQL and Kafka must be embedded:
+left out. So are the statements with which a test reads the development clock, and those with which the driver asks for the
+types of a new connection. PostgreSQL and Kafka must be embedded:
 `pg_stat_statements` and `pg_walinspect` count, and the broker's log is read.
 """
 
@@ -42,7 +43,7 @@ _STATEMENTS: Final = """
 """
 _CONTROL: Final = """
     SELECT d.datname, s.queryid FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
-    WHERE s.query IN ('BEGIN', 'COMMIT', 'ROLLBACK')
+    WHERE s.query IN ('BEGIN', 'COMMIT', 'ROLLBACK') OR s.query LIKE 'WITH RECURSIVE typeinfo_tree%'
 """
 _POSITION: Final = "SELECT pg_current_wal_insert_lsn()"
 # A WAL record of a row names the block of its table. An update to another page names two, so each record counts once.
