@@ -129,7 +129,8 @@ async def throughput(
     seconds, busy = producer.last - started, time.process_time() - worked
     relay.stop()
     await running
-    left = await database.pool.fetchval("SELECT count(*) FROM outbox")
+    async with database.reading() as queries:
+        left = await queries.fetch_value("SELECT count(*) FROM outbox")
     await database.close()
     if left:
         raise SystemExit(f"{left} rows were left")

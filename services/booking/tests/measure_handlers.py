@@ -80,7 +80,7 @@ async def test_measure(harness: BookingHarness) -> None:
         returns: list[Event] = [Answers.credit_returned(session, "provider_missed") for session in sessions]
         await timed("SlotHeld", lambda: handle(slots))  # noqa: B023
         await timed("CreditHeld → SessionReserved", lambda: handle(credits))  # noqa: B023
-        async with harness.service.database.pool.acquire() as connection:
+        async with harness.service.database.connections.loan() as connection:
             await connection.execute("UPDATE sessions SET status = 'confirmed' WHERE status = 'reserved'")
         harness.clock.moment = START + timedelta(days=1)
         await timed("due → ProviderMissed", lambda: due([session["id"] for session in sessions]))  # noqa: B023

@@ -334,7 +334,7 @@ async def test_the_policy_can_be_read_before_booking_by_anyone_signed_in(harness
 @pytest.mark.rule("BOOK-3", "CANC-1")
 async def test_a_session_keeps_the_policy_it_was_booked_under(harness: BookingHarness) -> None:
     before = await harness.reserved()
-    async with harness.service.database.pool.acquire() as connection:
+    async with harness.service.database.connections.loan() as connection:
         await connection.execute(
             "INSERT INTO policies (version, id, numbers) "
             "SELECT 2, 'strict', numbers || '{\"notice_hours\": 96}' FROM policies WHERE version = 1"

@@ -70,7 +70,7 @@ async def test_the_provider_disputes_and_support_corrects_and_each_reads_what_is
         ("OutcomeDisputed", "provider", f"i_was_there: {NOTE}"),
         ("OutcomeCorrected", "support", f"{changed} (sam): {REASON}"),
     ]
-    async with harness.service.database.pool.acquire() as connection:
+    async with harness.service.database.connections.loan() as connection:
         stored = await connection.fetch("SELECT headers, body FROM idempotency_keys")
         told = await connection.fetch("SELECT detail FROM session_history")
     assert "canary" not in repr(stored) + repr(told)
@@ -147,7 +147,7 @@ async def test_a_session_nobody_asked_about_in_time_waits_for_its_own_moment(har
     await harness.confirmed()
     harness.clock.moment = START + MINUTE
     assert await harness.advance(START + MINUTE) == []
-    async with harness.service.database.pool.acquire() as connection:
+    async with harness.service.database.connections.loan() as connection:
         assert await connection.fetchval("SELECT due_at FROM deadlines") == START + 10 * MINUTE
 
 

@@ -93,9 +93,9 @@ async def test_of_two_closed_rooms_of_a_pair_that_are_restarted_at_once_one_is(h
         rooms.append(await harness.room())
         await harness.member.post(f"/v1/rooms/{rooms[-1]}/close")
     await harness.outbox()
-    pool = harness.service.database.pool
+    connections = harness.service.database.connections
     waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
-    async with pool.acquire() as first, pool.acquire() as watch:
+    async with connections.loan() as first, connections.loan() as watch:
         async with first.transaction():
             await first.execute("UPDATE rooms SET status = 'active' WHERE id = $1", rooms[0])
             second = asyncio.create_task(harness.member.post(f"/v1/rooms/{rooms[1]}/restart"))
@@ -198,7 +198,7 @@ async def test_a_booking_that_slipped_in_while_the_room_was_left_is_cancelled_a_
     room = await harness.room()
     await harness.works("dr-kim")
     await harness.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
-    async with harness.service.database.pool.acquire() as connection:
+    async with harness.service.database.connections.loan() as connection:
         await connection.execute("UPDATE rooms SET status = 'active' WHERE id = $1", room)
         session = await harness.ask(START)
         await connection.execute("UPDATE rooms SET status = 'closed' WHERE id = $1", room)

@@ -103,7 +103,7 @@ async def test_the_remark_of_a_cancellation_is_for_the_two_parties_alone(harness
     for person, seen in ((harness.member, True), (harness.provider, True), (harness.support, False)):
         history = (await person.get(f"{path}/history")).text
         assert (canary in history) is seen
-    async with harness.service.database.pool.acquire() as connection:
+    async with harness.service.database.connections.loan() as connection:
         stored = await connection.fetch("SELECT headers, body FROM idempotency_keys")
     assert canary not in repr(stored)
 

@@ -149,7 +149,7 @@ async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(h
     async with harness.service.database.transaction(CAUSE) as unit:
         await handler[type(first.event)]([first], unit)
         await handler[type(second.event)]([second], unit)
-    async with harness.service.database.pool.acquire() as connection:
+    async with harness.service.database.connections.loan() as connection:
         row = await connection.fetchrow("SELECT key, headers::json AS headers, payload FROM outbox")
     assert row is not None
     headers = dict(row["headers"])

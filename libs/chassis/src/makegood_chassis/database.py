@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
@@ -20,6 +21,7 @@ from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.combining import combinable, combine
+from makegood_chassis.connections import Connections
 from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
@@ -313,7 +315,7 @@ class Database:
         self._base_url = base_url
         self._pool_size = pool_size
         self._application_name = application_name
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._connections: Connections | None = None
         self.on_publish: list[Callable[[Sequence[PublishedRow]], None]] = []
         self.on_deadline: list[Callable[[datetime], None]] = []
 
@@ -323,7 +325,7 @@ class Database:
         """
         if self._limited:
             await require_limited(self.url, self._limited)
-        self._pool = await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             self.url,
             min_size=1,
             max_size=self._pool_size,
@@ -338,28 +340,28 @@ class Database:
                 **_PLANNING,
             },
         )
+        self._connections = Connections(pool, self._pool_size)
 
     async def close(self) -> None:
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await pool.close()
+        if self._connections is not None:
+            connections, self._connections = self._connections, None
+            await connections.close()
 
     @property
-    def pool(self) -> asyncpg.Pool[asyncpg.Record]:
-        if self._pool is None:
+    def connections(self) -> Connections:
+        """Where a connection can be borrowed. Raises RuntimeError while the database is not open."""
+        if self._connections is None:
             raise RuntimeError("the database is not open")
-        return self._pool
+        return self._connections
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Queries]:
+    def reading(self) -> Reading:
         """A connection outside any transaction, for single statements that only read."""
-        async with self.pool.acquire(timeout=10) as connection:
-            yield Queries(connection, self.personal_data)
+        return Reading(self.connections, self.personal_data)
 
     @asynccontextmanager
     async def transaction(self, cause: Cause) -> AsyncIterator[UnitOfWork]:
         """A unit of work, committed at the end of the block, rolled back if it raises."""
-        async with self.pool.acquire(timeout=10) as connection:
+        async with self.connections.loan() as connection:
             unit = UnitOfWork(connection, self.clock.now(), cause, self.personal_data, self._base_url)
             try:
                 yield unit
@@ -375,6 +377,25 @@ class Database:
             for set_ in self.on_deadline:
                 set_(unit.earliest_deadline)
         unit.committed()
+
+
+class Reading:
+    """`async with database.reading() as queries`"""
+
+    __slots__ = ("_connections", "_lent", "_personal_data")
+
+    def __init__(self, connections: Connections, personal_data: PersonalData | None) -> None:
+        self._connections = connections
+        self._personal_data = personal_data
+
+    async def __aenter__(self) -> Queries:
+        self._lent = await self._connections.borrow()
+        return Queries(self._lent, self._personal_data)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        self._connections.give_back(self._lent)
 
 
 async def _prepare_connection(connection: Connection) -> None:

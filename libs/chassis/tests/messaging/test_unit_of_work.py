@@ -32,7 +32,7 @@ async def counted(database_url: str) -> AsyncIterator[tuple[Database, list[str]]
         words.append(query.query.split()[0].strip(";"))
 
     async with opened(database_url, pool=1) as database:
-        async with database.pool.acquire() as connection:
+        async with database.connections.loan() as connection:
             connection.add_query_logger(note)
         yield database, words
 

@@ -124,7 +124,7 @@ class ServiceHarness(Generic[D]):
 
     async def records(self) -> list[Received[Any]]:
         """As `outbox`, with the events' attributes."""
-        async with self.database.pool.acquire() as connection:
+        async with self.database.connections.loan() as connection:
             rows = await connection.fetch(
                 "WITH sent AS (DELETE FROM outbox RETURNING *) SELECT key, headers, payload FROM sent ORDER BY id"
             )

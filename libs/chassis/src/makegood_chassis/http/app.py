@@ -6,21 +6,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
-from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.types import ASGIApp
 
 from makegood_chassis.auth import Authenticator
-from makegood_chassis.http import dev_clock, gate, openapi
+from makegood_chassis.http import dev_clock, openapi
+from makegood_chassis.http.gate import ONE_CLICK, WEBHOOKS, GuardedHandling, Handling
 from makegood_chassis.http.limits import Limits
 from makegood_chassis.http.mutations import completions
 from makegood_chassis.http.probes import probes
 from makegood_chassis.http.problems import Problem, problem_of
 from makegood_chassis.http.request_middleware import RequestMiddleware
 from makegood_chassis.http.rights import Operation, Rights
+from makegood_chassis.http.route_table import RouteTable
 from makegood_chassis.http.tags import TAGS
 from makegood_chassis.keys import Keys
 from makegood_chassis.refusals import CommandRefused
@@ -28,7 +28,7 @@ from makegood_chassis.refusals import CommandRefused
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-_WITHOUT_TOKEN = (gate.WEBHOOKS, gate.ONE_CLICK, "/v1/calendar/", "/v1/join-links/")
+_WITHOUT_TOKEN = (WEBHOOKS, ONE_CLICK, "/v1/calendar/", "/v1/join-links/")
 """Callers of these are authenticated differently: by a signature, by the secret in the address, or by the link that
 they ask about.
 """
@@ -36,6 +36,27 @@ they ask about.
 
 _OWN_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 """The middleware measures requests. The framework's own telemetry would cost time on each request."""
+
+
+class Application(FastAPI):
+    """A FastAPI app whose requests go from its one middleware straight to the table of its routes."""
+
+    def __init__(
+        self, service: Service, problem_of: Callable[[CommandRefused], Problem] = problem_of, **options: Any
+    ) -> None:
+        super().__init__(docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_OWN_TELEMETRY, **options)
+        self._service = service
+        self._problem_of = problem_of
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Made at the first request."""
+        return RequestMiddleware(RouteTable(self.routes, self._problem_of), service=self._service)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.document(self)
+        return self.openapi_schema
 
 
 def create_app(
@@ -49,7 +70,7 @@ def create_app(
     expensive: Collection[str] = (),
     problem_of: Callable[[CommandRefused], Problem] = problem_of,
     authenticator: Authenticator | None = None,
-) -> FastAPI:
+) -> Application:
     """The app. `request.app.state.service` is the service; routers reach what they share through
     `service.dependencies`.
 
@@ -58,15 +79,13 @@ def create_app(
     for a /v1 route that asks for no operation of the table, or for more than one, for a tag that `TAGS` does not describe, and for
     an expensive operation that no route requires.
     """
-    app = FastAPI(
+    app = Application(
+        service,
+        problem_of,
         title=title,
         description=description,
         version="1",
         openapi_url=f"/v1/{service.name}/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry=_OWN_TELEMETRY,
     )
     inner = [*routers]
     if service.settings.development:
@@ -99,36 +118,17 @@ def create_app(
         dated=not settings.development,
         revocations=service.revocations,
     )
-
-    async def answer_refused(request: Request, refused: Exception) -> Response:
-        assert isinstance(refused, CommandRefused)
-        raise problem_of(refused) from None
-
-    app.add_exception_handler(CommandRefused, answer_refused)
-    _prepare(app, service)
     return app
 
 
-def health_app(service: Service) -> FastAPI:
+def health_app(service: Service) -> Application:
     """What every process serves on its port for probes, whatever its role: only health and metrics."""
-    app = FastAPI(
-        title=service.name,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry=_OWN_TELEMETRY,
-    )
-    app.router.routes.extend(probes(service).routes)
-    _prepare(app, service)
+    app = Application(service, title=service.name, openapi_url=None)
+    for route in probes(service).routes:
+        assert isinstance(route, APIRoute)
+        route.app = Handling(route)
+        app.router.routes.append(route)
     return app
-
-
-def _prepare(app: FastAPI, service: Service) -> None:
-    app.add_exception_handler(HTTPException, _reraise_http)
-    app.add_exception_handler(RequestValidationError, _reraise)
-    app.add_middleware(RequestMiddleware, service=service)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
 
 
 def _put_gates(app: FastAPI, limits: Limits, expensive: Collection[str]) -> None:
@@ -136,37 +136,10 @@ def _put_gates(app: FastAPI, limits: Limits, expensive: Collection[str]) -> None
     for route in app.routes:
         if isinstance(route, APIRoute) and route.path.startswith("/v1/"):  # probes are always answered
             names = {route.path, *openapi.route_operations(route)} & set(expensive)
-            gate.put_before(route, limits, expensive=bool(names))
+            route.app = GuardedHandling(route, limits, expensive=bool(names))
             found |= names
     if unknown := set(expensive) - found:
         raise ValueError(f"expensive, but no route asks for it: {sorted(unknown)}")
-
-
-async def _reraise(request: Request, error: Exception) -> Response:
-    """Replaces the framework's own answers, because the middleware answers errors."""
-    raise error
-
-
-async def _reraise_http(request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        allowed = _allowed(request)
-        raise HTTPException(405, headers={"Allow": ", ".join(allowed)} if allowed else None) from error
-    raise error
-
-
-def _allowed(request: Request) -> list[str]:
-    """The methods of all routes at the request's path. The framework names only those of the first one."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] != Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        app.openapi_schema = openapi.document(app)
-    return app.openapi_schema
 
 
 def _check_operations(app: FastAPI, rights: Rights) -> None:

@@ -94,8 +94,7 @@ class Maintenance:
         if row is not None:
             metrics.OUTBOX_DEPTH.set(row[0])
             metrics.OUTBOX_AGE.set(max(0.0, row[1]))
-        pool = self._database.pool
-        metrics.DB_POOL_IN_USE.set(pool.get_size() - pool.get_idle_size())
+        metrics.DB_POOL_IN_USE.set(self._database.connections.in_use)
 
     async def _listen(self) -> None:
         """Follows a move of the development clock at once. Without this connection, it takes up to two seconds."""

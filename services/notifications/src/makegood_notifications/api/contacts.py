@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import Log
+from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import MutationOf, UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
@@ -80,14 +81,13 @@ async def confirm_address(
         return mutation.answer(200, _view(confirmed, None), version=confirmed.version, personal_of=person_id)
 
 
-@router.get("/v1/people/{person_id}/contact", summary="Read my contact details")
+@router.get("/v1/people/{person_id}/contact", response_model=ContactView, summary="Read my contact details")
 async def read_contact(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("contact.read"))],
     log: Log,
     dependencies: DependenciesOf,
-    response: Response,
-) -> ContactView:
+) -> Response:
     """Reads the person's own contact details. Nobody else can read them."""
     role = access.require("person", person_id=person_id)
     async with dependencies.database.reading() as queries:
@@ -97,8 +97,7 @@ async def read_contact(
             await log.record(queries, access, role, person_id)
     if contact is None:
         raise not_found("contact")
-    response.headers["ETag"] = f'"{contact.version}"'
-    return _view(contact, pending)
+    return answer(200, _view(contact, pending), version=contact.version)
 
 
 def _view(contact: contacts.Contact, pending: str | None) -> ContactView:

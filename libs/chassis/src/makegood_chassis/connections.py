@@ -1,0 +1,162 @@
+"""The connections of a process to its database, lent to one user at a time.
+
+asyncpg's own pool makes a task, a proxy and several timers for each loan, which takes as long as a typical query. Here its connections
+stay with us while they are in use now and then: a loan takes one off a list and puts it back. What is in doubt when it comes back goes
+through the pool, which waits for cancelled queries and rolls back what was left open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Lent: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+PATIENCE: Final = 10.0
+"""Seconds that a user waits for a connection."""
+_SWEEP: Final = 60.0
+"""Seconds after which connections that were not needed go back to the pool, which closes them in time."""
+
+
+class Connections:
+    """At most `most` connections of `pool` at once, which are all of it."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], most: int) -> None:
+        self._pool = pool
+        self._most = most
+        self._held = 0
+        self._idle: list[Lent] = []
+        self._not_needed = 0
+        self._waiting: deque[asyncio.Future[Lent | None]] = deque()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._returning: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    @property
+    def in_use(self) -> int:
+        return self._held - len(self._idle)
+
+    async def close(self) -> None:
+        """Waits until all are back, and closes them."""
+        self._closing = True
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        while self._idle:
+            self._release(self._idle.pop())
+        await asyncio.gather(*self._returning)
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def loan(self) -> AsyncIterator[Lent]:
+        """A connection for as long as the block lasts."""
+        connection = await self.borrow()
+        try:
+            yield connection
+        finally:
+            self.give_back(connection)
+
+    async def borrow(self) -> Lent:
+        """A connection, to be given back. Raises TimeoutError if none is free in time."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if len(idle) < self._not_needed:
+                self._not_needed = len(idle)
+            if _is_open(connection):
+                return connection
+            self._release(connection)
+        return await self._wait()
+
+    async def _wait(self) -> Lent:
+        """A new connection, or the next one that comes back."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                if self._held < self._most or self._closing:
+                    return await self._open()
+                turn: asyncio.Future[Lent | None] = asyncio.get_running_loop().create_future()
+                self._waiting.append(turn)
+                try:
+                    connection = await turn
+                except asyncio.CancelledError:
+                    if turn.done() and not turn.cancelled():
+                        if (connection := turn.result()) is not None:
+                            self.give_back(connection)
+                        else:
+                            self._wake(None)
+                    raise
+                if connection is not None:
+                    return connection
+
+    async def _open(self) -> Lent:
+        self._held += 1
+        try:
+            return await self._pool.acquire()  # type: ignore[return-value]
+        except BaseException:
+            self._held -= 1
+            self._wake(None)
+            raise
+
+    def give_back(self, connection: Lent) -> None:
+        """The next user gets it; who waits longest, first."""
+        if self._closing or not _is_good(connection):
+            self._release(connection)
+        elif not self._wake(connection):
+            self._idle.append(connection)
+            if self._sweeping is None:
+                self._not_needed = 0
+                self._sweeping = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+
+    def _wake(self, connection: Lent | None) -> bool:
+        """Hands the connection, or the chance to open one, to somebody who waits."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return True
+        return False
+
+    def _release(self, connection: Lent) -> None:
+        """Back to the pool, some time soon."""
+
+        async def release() -> None:
+            try:
+                await self._pool.release(connection, timeout=PATIENCE)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pass  # the pool has closed it
+            finally:
+                self._held -= 1
+                self._wake(None)
+
+        task = asyncio.get_running_loop().create_task(release())
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+
+    def _sweep(self) -> None:
+        """Releases those that lay idle since the last time: as they are taken from the end, they are the first of the list."""
+        for connection in self._idle[: self._not_needed]:
+            self._release(connection)
+        del self._idle[: self._not_needed]
+        self._not_needed = len(self._idle)
+        self._sweeping = asyncio.get_running_loop().call_later(_SWEEP, self._sweep) if self._idle else None
+
+
+def _is_open(lent: Lent) -> bool:
+    connection = lent._con  # None once it was lost
+    return connection is not None and not connection.is_closed()
+
+
+def _is_good(lent: Lent) -> bool:
+    """Whether the next user can have it as it is: open, outside any transaction, and no query on it that is being cancelled."""
+    connection = lent._con
+    return (
+        _is_open(lent)
+        and not connection.is_in_transaction()
+        and connection._top_xact is None
+        and not connection._protocol._is_cancelling()
+    )
