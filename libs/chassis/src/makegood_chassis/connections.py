@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -96,7 +96,7 @@ class Connections:
     async def _open(self) -> Lent:
         self._held += 1
         try:
-            return await self._pool.acquire()  # type: ignore[return-value]
+            return await self._pool.acquire()
         except BaseException:
             self._held -= 1
             self._wake(None)
@@ -147,13 +147,13 @@ class Connections:
 
 
 def _is_open(lent: Lent) -> bool:
-    connection = lent._con  # None once it was lost
+    connection: Any = lent._con  # type: ignore[attr-defined]  # None once it was lost
     return connection is not None and not connection.is_closed()
 
 
 def _is_good(lent: Lent) -> bool:
     """Whether the next user can have it as it is: open, outside any transaction, and no query on it that is being cancelled."""
-    connection = lent._con
+    connection: Any = lent._con  # type: ignore[attr-defined]
     return (
         _is_open(lent)
         and not connection.is_in_transaction()
