@@ -1,0 +1,126 @@
+"""Connections are lent to one user at a time, in turn, and in a state in which the next one can use them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from makegood_chassis.clock import Clock
+from makegood_chassis.connections import Connections
+from makegood_chassis.database import Database
+from makegood_testkit.plugin import DatabaseFactory
+from makegood_testkit.service import CAUSE
+
+MOST = 2
+_PID = "SELECT pg_backend_pid()"
+
+
+async def _table(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE things (name text)")
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def database(database_factory: DatabaseFactory) -> AsyncIterator[Database]:
+    opened = Database(await database_factory("connections", _table), Clock(), pool_size=MOST)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def connections(database: Database) -> Connections:
+    return database.connections
+
+
+async def _pid(database: Database) -> int:
+    async with database.reading() as queries:
+        return int(await queries.fetch_value(_PID))
+
+
+async def test_the_next_user_gets_the_same_connection(database: Database) -> None:
+    assert await _pid(database) == await _pid(database)
+    assert database.connections.in_use == 0
+
+
+async def test_who_waits_longest_is_next(connections: Connections) -> None:
+    lent = [await connections.borrow() for _ in range(MOST)]
+    order: list[int] = []
+
+    async def wait(number: int) -> None:
+        async with connections.loan():
+            order.append(number)
+
+    waiting = [asyncio.create_task(wait(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    assert connections.in_use == MOST
+    for connection in lent:
+        connections.give_back(connection)
+    await asyncio.gather(*waiting)
+    assert order == [0, 1, 2, 3]
+
+
+async def test_a_user_that_stops_waiting_passes_its_turn_on(connections: Connections) -> None:
+    lent = [await connections.borrow() for _ in range(MOST)]
+    first, second = (asyncio.create_task(connections.borrow()) for _ in range(2))
+    await asyncio.sleep(0)
+    connections.give_back(lent[0])  # it is the first one's turn, who does not know it yet
+    first.cancel()
+    assert await second is lent[0]
+    for connection in lent:
+        connections.give_back(connection)
+
+
+async def test_nobody_waits_for_ever(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("makegood_chassis.connections.PATIENCE", 0.05)
+    async with connections.loan(), connections.loan():
+        with pytest.raises(TimeoutError):
+            await connections.borrow()
+
+
+async def test_a_transaction_that_was_left_open_is_rolled_back(database: Database) -> None:
+    async with database.reading() as queries:
+        await queries.execute("BEGIN")
+        await queries.execute("INSERT INTO things VALUES ('left')")
+    for _ in range(MOST + 1):  # whichever connection it is
+        async with database.transaction(CAUSE) as unit:
+            assert await unit.fetch_value("SELECT count(*) FROM things") == 0
+
+
+async def test_a_cancelled_query_does_not_disturb_the_next_user(database: Database) -> None:
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            async with database.reading() as queries, asyncio.timeout(0.05):
+                await queries.execute("SELECT pg_sleep(30)")
+    for _ in range(MOST + 1):
+        assert await _pid(database)
+
+
+async def test_a_query_that_was_cancelled_inside_the_loan_does_not_either(database: Database) -> None:
+    async with database.reading() as queries:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await queries.execute("SELECT pg_sleep(30)")
+    assert await _pid(database)
+
+
+async def test_a_connection_that_the_server_closed_is_replaced(database: Database) -> None:
+    async with database.connections.loan() as lent:
+        lost = await lent.fetchval(_PID)
+        with pytest.raises(asyncpg.PostgresConnectionError):
+            await lent.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert await _pid(database) != lost
+
+
+async def test_closing_waits_for_what_is_lent(database_factory: DatabaseFactory) -> None:
+    database = Database(await database_factory("closing", _table), Clock(), pool_size=MOST)
+    await database.open()
+    async with database.reading() as queries:
+        closing = asyncio.create_task(database.close())
+        assert await queries.fetch_value("SELECT 1") == 1
+        assert not closing.done()
+    await closing
