@@ -60,8 +60,6 @@ class RequestMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
         sent: dict[bytes, bytes] = {name: value for name, value in scope["headers"] if name in _WANTED}
