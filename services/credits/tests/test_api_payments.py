@@ -331,6 +331,7 @@ async def test_on_the_development_page_a_person_pays_or_declines(api: Api) -> No
     app.router.routes[:] = [route for route in app.router.routes if not getattr(route, "path", "").startswith("/dev")]
     pages: APIRouter = dev_checkouts(app.state.service, app.state.service.dependencies.payments, deliver)
     app.router.routes.extend(pages.routes)
+    app.middleware_stack = None  # it is made again, with these routes
     for choice, shown, status, available in (("decline", "Declined.", "failed", 4), ("pay", "Paid.", "paid", 5)):
         bought = (await api.buy({"quantity": 1})).json()
         page = bought["checkout_url"].removeprefix("http://127.0.0.1:8080")

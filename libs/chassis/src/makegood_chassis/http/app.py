@@ -49,7 +49,10 @@ class Application(FastAPI):
         self._problem_of = problem_of
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Made at the first request."""
+        """Made at the first request. What has no gate, such as probes and development pages, is followed the same way."""
+        for route in self.routes:
+            if isinstance(route, APIRoute) and not isinstance(route.app, Handling):
+                route.app = Handling(route)
         return RequestMiddleware(RouteTable(self.routes, self._problem_of), service=self._service)
 
     def openapi(self) -> dict[str, Any]:
@@ -124,10 +127,7 @@ def create_app(
 def health_app(service: Service) -> Application:
     """What every process serves on its port for probes, whatever its role: only health and metrics."""
     app = Application(service, title=service.name, openapi_url=None)
-    for route in probes(service).routes:
-        assert isinstance(route, APIRoute)
-        route.app = Handling(route)
-        app.router.routes.append(route)
+    app.router.routes.extend(probes(service).routes)
     return app
 
 
