@@ -76,8 +76,8 @@ async def test_a_user_that_stops_waiting_passes_its_turn_on(connections: Connect
 
 
 async def test_nobody_waits_for_ever(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("makegood_chassis.connections.PATIENCE", 0.05)
     async with connections.loan(), connections.loan():
+        monkeypatch.setattr("makegood_chassis.connections.PATIENCE", 0.05)
         with pytest.raises(TimeoutError):
             await connections.borrow()
 

@@ -14,7 +14,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import asyncpg
+import msgspec
 from asyncpg.pool import PoolConnectionProxy
+
+_json_encode = msgspec.json.Encoder().encode
+_json_decode = msgspec.json.Decoder().decode
 
 Lent: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
@@ -160,3 +164,16 @@ def _is_good(lent: Lent) -> bool:
         and connection._top_xact is None
         and not connection._protocol._is_cancelling()
     )
+
+
+async def prepare_connection(connection: asyncpg.Connection[asyncpg.Record] | Lent) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=lambda value: _json_encode(value).decode(), decoder=_json_decode
+        )
+
+
+async def leave_as_it_is(connection: asyncpg.Connection[asyncpg.Record] | Lent) -> None:
+    """Skips the reset of connections, which would be a round trip, because nothing here changes a session outside its
+    transaction.
+    """

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
-import msgspec
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 from makegood_contracts.envelope import EXAMPLE_BASE_URL, Cause, Record, encode
@@ -21,7 +20,7 @@ from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.combining import combinable, combine
-from makegood_chassis.connections import Connections
+from makegood_chassis.connections import Connections, leave_as_it_is, prepare_connection
 from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
@@ -43,9 +42,6 @@ the tables are so small that reading them whole would cost less.
 
 MAX_RECORD: Final = 900_000
 """Maximum payload of one event in bytes. The broker's own limit is 1 MiB with headers."""
-
-_json_encode = msgspec.json.Encoder().encode
-_json_decode = msgspec.json.Decoder().decode
 
 
 Runnable: TypeAlias = str | BoundStatement | ClauseElement
@@ -329,8 +325,8 @@ class Database:
             self.url,
             min_size=1,
             max_size=self._pool_size,
-            init=_prepare_connection,
-            reset=_leave_as_it_is,
+            init=prepare_connection,
+            reset=leave_as_it_is,
             command_timeout=30,
             max_inactive_connection_lifetime=300,
             server_settings={
@@ -396,19 +392,6 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> None:
         self._connections.give_back(self._lent)
-
-
-async def _prepare_connection(connection: Connection) -> None:
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(
-            name, schema="pg_catalog", encoder=lambda value: _json_encode(value).decode(), decoder=_json_decode
-        )
-
-
-async def _leave_as_it_is(connection: Connection) -> None:
-    """Skips the reset of connections, which would be a round trip, because nothing here changes a session outside its
-    transaction.
-    """
 
 
 def column(rows: Iterable[Any], name: str) -> list[Any]:
