@@ -60,6 +60,7 @@ async def test_what_can_wait_is_one_statement_and_no_transaction_of_its_own(data
         ]  # fmt: skip
         async with database.reading() as queries:
             await queries.execute("DELETE FROM leases")
+        await asyncio.sleep(0)  # what was sent before is noted by then
         words.clear()
         await everything_that_can_wait(database)
         await asyncio.sleep(0)
@@ -72,6 +73,7 @@ async def test_a_statement_that_cannot_wait_begins_the_transaction_and_sees_what
     async with counted(database_url) as (database, words):
         await everything_that_can_wait(database)
         await count(database, "effects")
+        await asyncio.sleep(0)  # what was sent before is noted by then
         words.clear()
         async with database.transaction(cause()) as unit:
             unit.defer(_ADD, "e", "k", 1)
