@@ -45,8 +45,9 @@ $(STAMP): requirements.lock $(MANIFESTS) deploy/setup.sh deploy/setup-requiremen
 demo: setup
 	@$(BIN)/makegood demo "$(STORY)" --stack "$(STACK)"
 
-# The number of test processes. Each has its own servers and needs about 2 GB of memory.
-JOBS ?= 2
+# The number of test processes. Each has its own servers and needs about 2 GB of memory. One more than two cores, because tests
+# also wait for servers.
+JOBS ?= 3
 test: setup
 	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

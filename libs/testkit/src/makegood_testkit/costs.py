@@ -9,8 +9,8 @@ broker writes, events, and HTTP requests.
 Counts do not depend on how fast the machine is. The platform is first measured while it is idle. The statements that it
 runs then, such as looking for deadlines, `BEGIN` and `COMMIT`, and the tables that it changes then, such as leases, are
 left out. So are the statements with which a test reads the development clock, and those with which the driver asks for the
-types of a new connection. PostgreSQL and Kafka must be embedded:
-`pg_stat_statements` and `pg_walinspect` count, and the broker's log is read.
+types of a new connection. PostgreSQL and Kafka must be embedded: `pg_stat_statements` and `pg_walinspect` count, and the
+broker's log is read.
 """
 
 from __future__ import annotations
