@@ -39,8 +39,11 @@ from makegood_stack.ports import free_ports
 from makegood_testkit.databases import Databases, settings_of
 from makegood_testkit.servers import decide, servers
 
-MEMBERS = 500
+SESSIONS_OF_A_MEMBER = 10
+"""The plan pays for twelve."""
 START = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+LATER = timedelta(days=3, hours=1)
+"""How far the development clock is moved before the sessions count as missed."""
 
 
 def requested(session: str, member: str) -> Record:
@@ -56,7 +59,7 @@ def requested(session: str, member: str) -> Record:
         time_zone="UTC",
         session_version=1,
         booked_by="member",
-        hold_until=START,
+        hold_until=START + timedelta(days=30),
         policy_version=1,
     )
     return encode(event, sequence=1, cause=Cause(session, session))
@@ -100,16 +103,18 @@ async def produce(kafka: str, prefix: str, records: list[Record]) -> None:
 
 @asynccontextmanager
 async def credits_service(environment: dict[str, str], role: str, batch: int) -> AsyncIterator[str]:
-    """A process of the credits service; answers the address of its probes once it is ready."""
+    """A process of the credits service; answers its address once it is ready."""
     port, probes = free_ports(2)
     ports = {"HTTP_PORT": str(port), "PROBE_PORT": str(probes)}
     settings = {**os.environ, **environment, **ports, "CONSUMER_BATCH": str(batch)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "makegood_credits", role, env=settings, stdout=asyncio.subprocess.DEVNULL
     )
-    base = f"http://127.0.0.1:{probes}"
     try:
-        async with httpx.AsyncClient(base_url=base, trust_env=False) as http, asyncio.timeout(60):
+        async with (
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{probes}", trust_env=False) as http,
+            asyncio.timeout(60),
+        ):
             while True:
                 try:
                     if (await http.get("/readyz")).is_success:
@@ -117,7 +122,7 @@ async def credits_service(environment: dict[str, str], role: str, batch: int) ->
                 except httpx.TransportError:
                     pass
                 await asyncio.sleep(0.1)
-        yield base
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()
@@ -136,21 +141,31 @@ async def until(url: str, state: str, number: int) -> None:
         await asyncio.sleep(0.1)
 
 
-async def enrol(base: str, identity: Path, credits: int) -> list[str]:
-    run = uuid.uuid4().hex[:6]
-    members = [f"member-{run}-{number}" for number in range(MEMBERS)]
-    token = keys.token(identity, "support", "support-1")
+def client(base: str, identity: Path, role: str) -> httpx.AsyncClient:
+    """Signed in with that role."""
+    token = keys.token(identity, role, f"{role}-1")
     headers = {"Authorization": f"Bearer {token}", "X-Access-Reason": "support_request"}
-    async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=30) as http:
-        for member in members:
-            enrolment = {"plan_id": "sponsored-12", "starts_on": datetime.now(UTC).date().isoformat()}
-            (await http.put(f"/v1/members/{member}/enrolment", json=enrolment)).raise_for_status()
-            adjustment = {"amount": credits, "reason": "benchmark"}
-            answer = await http.post(
-                f"/v1/members/{member}/adjustments", json=adjustment, headers={"Idempotency-Key": member}
-            )
-            answer.raise_for_status()
+    return httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=30)
+
+
+async def enrol(base: str, identity: Path, number: int) -> list[str]:
+    """Members, each with a plan of twelve credits."""
+    run = uuid.uuid4().hex[:6]
+    members = [f"member-{run}-{each}" for each in range(number)]
+    body = {"plan_id": "sponsored-12", "starts_on": datetime.now(UTC).date().isoformat()}
+    async with client(base, identity, "support") as http:
+        for start in range(0, number, 32):
+            some = members[start : start + 32]
+            answers = await asyncio.gather(*(http.put(f"/v1/members/{one}/enrolment", json=body) for one in some))
+            for answer in answers:
+                answer.raise_for_status()
     return members
+
+
+async def move_clock(base: str, identity: Path) -> None:
+    async with client(base, identity, "ops") as http:
+        body = {"offset_seconds": LATER.total_seconds()}
+        (await http.put("/v1/credits/dev/clock", json=body)).raise_for_status()
 
 
 async def measure(kafka: str, postgres: str, sessions: int, batch: int, folder: Path) -> float:
@@ -168,13 +183,16 @@ async def measure(kafka: str, postgres: str, sessions: int, batch: int, folder: 
         "KAFKA_TOPIC_PREFIX": prefix,
         "JWKS_URL": str(keys.write_jwks(identity, folder / "jwks.json")),
         "LOG_LEVEL": "WARNING",
+        "PERSON_WORK": "1000",  # one person enrols all members
+        "PERSON_WORK_BURST": "1000",
     }
     pairs: list[tuple[str, str]]
     async with credits_service(environment, "all", 500) as base:
-        members = await enrol(base, identity, sessions // MEMBERS + 10)
-        pairs = [(new_id(), members[number % MEMBERS]) for number in range(sessions)]
+        members = await enrol(base, identity, -(-sessions // SESSIONS_OF_A_MEMBER))
+        pairs = [(new_id(), members[number % len(members)]) for number in range(sessions)]
         await produce(kafka, prefix, [requested(*pair) for pair in pairs])
         await until(url, "held", sessions)
+        await move_clock(base, identity)
     await produce(kafka, prefix, [missed(*pair) for pair in pairs])
     async with credits_service(environment, "work", batch):
         await until(url, "returned", 1)

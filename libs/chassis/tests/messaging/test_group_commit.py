@@ -58,7 +58,7 @@ async def test_a_batch_whose_commands_went_with_another_is_not_committed(databas
         await both_wait.wait()
 
     group = GroupCommit(database, commands.apply, at_once=2, linger=linger)
-    assert await asyncio.gather(group.submit("a"), group.submit("b")) == ["A", "B"]
+    assert list(await asyncio.gather(group.submit("a"), group.submit("b"))) == ["A", "B"]
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
     assert commands.sizes == [2]
 
