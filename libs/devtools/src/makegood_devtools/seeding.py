@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 from makegood_devtools.client import Gateway
 from makegood_devtools.keys import Login
@@ -57,7 +58,7 @@ async def populate(
     """
     run = uuid.uuid4().hex[:8]
     # The gateway's rate limit is per person: the office has as many hands as the run has members.
-    office = [gateway.person("support", f"load-{run}-support-{number}") for number in range(max(1, members // 4))]
+    office = [gateway.person("support", f"load-{run}-support-{number}") for number in range(max(2, members // 4))]
     schedule = {
         "time_zone": "UTC",
         "weekly": [{"day": day, "from": "00:00", "to": "24:00"} for day in _DAYS],
@@ -82,7 +83,10 @@ async def populate(
         provider_id = provider_ids[number % providers]
         enrolment = {"plan_id": "sponsored-12", "starts_on": (now - timedelta(days=1)).date().isoformat()}
         await support.put(f"/v1/members/{subject}/enrolment", enrolment)
-        await support.post(f"/v1/members/{subject}/adjustments", {"amount": credits, "reason": "load run"})
+        proposal = await support.post(f"/v1/members/{subject}/adjustments", {"amount": credits, "reason": "load run"})
+        if proposal.status == HTTPStatus.ACCEPTED:  # so many credits need a second person (CRED-5)
+            second = office[(number + 1) % len(office)]
+            await second.post(f"/v1/members/{subject}/adjustment-proposals/{proposal['id']}/approve")
         room = await support.post("/v1/rooms", {"member_id": subject, "provider_id": provider_id})
         if mailboxes:
             await _contact(gateway, "member", subject)
