@@ -139,10 +139,11 @@ def running_gateway(
             if process.poll() is not None:
                 pytest.fail(f"Envoy ended: {log.read_text()[-2000:]}")
             try:
-                return httpx.get(f"{admin}/ready").status_code == 200
+                return asker.get(f"{admin}/ready").status_code == 200
             except httpx.TransportError:
                 return False
 
-        until(ready, what="Envoy")
+        with httpx.Client() as asker:
+            until(ready, what="Envoy")
         url = f"http://127.0.0.1:{settings.gateway_port}"
         yield Gateway(url, admin, log, identity, identity_server, upstreams, servers)

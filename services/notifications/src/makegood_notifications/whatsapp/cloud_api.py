@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -19,6 +20,9 @@ from makegood_notifications.settings import NotificationsSettings
 
 with without("rich", "pygments"):  # for a command of its own
     import httpx
+
+_trusted = cache(httpx.create_ssl_context)
+"""The authorities that may sign a server's certificate. Reading them takes longer than many requests."""
 
 Verdict = Literal["wait", "later", "never"]
 """`wait`: about the account or the service. `later`, `never`: about this message."""
@@ -125,6 +129,7 @@ class CloudApi:
             headers={"Authorization": f"Bearer {account.token}"},
             timeout=account.timeout,
             limits=httpx.Limits(max_connections=account.connections, keepalive_expiry=30),
+            verify=_trusted(),
         )
 
     async def send(self, message: TemplateMessage) -> str:
