@@ -27,7 +27,7 @@ from makegood_testkit.platform import Platform
 from measuring import WARM_UP
 from vegeta import AFTERWARDS, Answer, Request, attack
 
-_MEMBERS = 512
+_MEMBERS = 1_024
 """Twice as many as clients, so that nobody waits for another booking of the same member."""
 _PROVIDERS = 64
 _CREDITS = 100_000

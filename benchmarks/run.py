@@ -1,6 +1,6 @@
 """The whole comparison in one run: counts, floors, peers and the platform, in turn on the same machine and the same servers.
 
-    python benchmarks/run.py                         # three rounds, about twelve minutes; the machine must be idle
+    python benchmarks/run.py                         # three rounds, about twenty minutes; the machine must be idle
     python benchmarks/run.py --rounds 1 --quick      # does everything work? the figures mean little
     python benchmarks/run.py --save today.json       # the figures too, for `--previous` of a later release
 
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10, help="of bookings, at each number of clients")
     parser.add_argument("--peer-seconds", type=float, default=6, help="the same for peers")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 64, 256])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 64, 256, 512])
     parser.add_argument("--misses", type=int, default=1_200, help="at 200 a second, in each of two shapes; 0: none")
     parser.add_argument("--no-costs", action="store_true", help="do not count what a booking and a missed session cost")
     parser.add_argument("--quick", action="store_true", help="two seconds each, and 200 misses")

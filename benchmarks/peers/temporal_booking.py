@@ -60,7 +60,7 @@ async def _connect(address: str) -> Client:
                 await client.workflow_service.register_namespace(request)
                 registered = True
             await client.count_workflows()
-            return client
+            return await Client.connect(address, namespace=_NAMESPACE)  # a worker takes no lazy client
         except (RPCError, RuntimeError):  # it listens before it is ready
             if time.monotonic() > until:
                 raise
