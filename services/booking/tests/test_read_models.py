@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from makegood_booking.store import calendars, coverage
-from makegood_booking.store.known import read_known
+from makegood_booking.store.bookability_data import read_bookability_data
 from makegood_contracts.events import (
     CreditAdjusted,
     CreditCorrected,
@@ -49,7 +49,7 @@ LATER = NOW + 30 * DAY
 
 async def lots(harness: BookingHarness) -> dict[str, tuple[int, int | None, datetime | None]]:
     async with harness.service.database.reading() as queries:
-        found = (await read_known(queries, "anna", "dr-lee")).lots
+        found = (await read_bookability_data(queries, "anna", "dr-lee")).lots
     return {lot.id: (lot.available, lot.length_minutes, lot.expires_at) for lot in found}
 
 
@@ -184,7 +184,7 @@ async def test_who_owes_is_known_until_it_is_paid_or_void_and_again_when_it_is_i
 
     async def owes() -> bool:
         async with harness.service.database.reading() as queries:
-            return (await read_known(queries, "anna", "dr-lee")).owes
+            return (await read_bookability_data(queries, "anna", "dr-lee")).owes
 
     seen = []
     for one in news:

@@ -34,7 +34,7 @@ from makegood_booking.domain.rebooking import RebookingContext
 from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import Room, is_available, room_reasons
 from makegood_booking.store import calendars
-from makegood_booking.store.known import Known, read_known
+from makegood_booking.store.bookability_data import BookabilityData, read_bookability_data
 from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import RoomToBook, active_room, read_rooms
 from makegood_booking.store.sessions import read_rights
@@ -65,9 +65,9 @@ async def judge_bookability(
     remedy_context = RemedyContext(room.id, room.member_id, room.provider_id)
     context = MemberContext(room, place.active_at, policy)
     try:
-        known = await read_known(queries, room.member_id, room.provider_id)
-        context = _with_coverage(context, known)
-        remedy_context = _with_known(remedy_context, known, now)
+        data = await read_bookability_data(queries, room.member_id, room.provider_id)
+        context = _with_coverage(context, data)
+        remedy_context = _with_data(remedy_context, data, now)
         if room_reasons(room, place.active_at, policy, now):
             rights = await read_rights(queries, room.id, room.member_id, now)
             context = replace(context, rights=rights, another_room=remedy_context.active_room_id is not None)
@@ -91,9 +91,9 @@ async def read_member_contexts(
         room, context = place.room, MemberContext(place.room, place.active_at, policy)
         rights = await read_rights(queries, room_id, room.member_id, now)
         if rights:
-            known = await read_known(queries, room.member_id, room.provider_id)
-            another_room = known.active_room_id not in (None, room_id)
-            context = replace(_with_coverage(context, known), rights=rights, another_room=another_room)
+            data = await read_bookability_data(queries, room.member_id, room.provider_id)
+            another_room = data.active_room_id not in (None, room_id)
+            context = replace(_with_coverage(context, data), rights=rights, another_room=another_room)
         found[room_id] = context
     return found
 
@@ -109,8 +109,8 @@ async def rebooking_context(queries: Queries, room: Room, now: datetime) -> Rebo
     )
 
 
-def _with_coverage(context: MemberContext, known: Known) -> MemberContext:
-    return replace(context, coverage=known.coverage, lots=known.lots, owes=known.owes, schedule=known.schedule)
+def _with_coverage(context: MemberContext, data: BookabilityData) -> MemberContext:
+    return replace(context, coverage=data.coverage, lots=data.lots, owes=data.owes, schedule=data.schedule)
 
 
 async def _schedule(queries: Queries, provider_id: str) -> Schedule | None:
@@ -125,17 +125,17 @@ async def has_schedule(queries: Queries, provider_id: str, now: datetime) -> boo
 
 async def remedy_context_of(queries: Queries, at: RemedyContext, now: datetime) -> RemedyContext:
     """Everything that remedies depend on, for these people in this room."""
-    return _with_known(at, await read_known(queries, at.member_id, at.provider_id), now)
+    return _with_data(at, await read_bookability_data(queries, at.member_id, at.provider_id), now)
 
 
-def _with_known(at: RemedyContext, known: Known, now: datetime) -> RemedyContext:
-    spoken_of, schedule = latest(known.coverage, now), known.schedule
+def _with_data(at: RemedyContext, data: BookabilityData, now: datetime) -> RemedyContext:
+    spoken_of, schedule = latest(data.coverage, now), data.schedule
     return replace(
         at,
         plan_kind=spoken_of.plan.kind if spoken_of else None,
         provider_available=is_available(schedule, now),
-        active_room_id=known.active_room_id if known.active_room_id != at.room_id else None,
-        sessions_left=sessions_left(known.coverage, known.lots, schedule.specialty if schedule else "therapy", now),
+        active_room_id=data.active_room_id if data.active_room_id != at.room_id else None,
+        sessions_left=sessions_left(data.coverage, data.lots, schedule.specialty if schedule else "therapy", now),
     )
 
 

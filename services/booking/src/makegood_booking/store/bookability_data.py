@@ -18,7 +18,7 @@ from makegood_plans.plans import Money, Plan
 from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 
 # A session's first hold is on its own row. Everything that happened to a credit since then is a movement.
-_KNOWN: Final = Statement("""
+_DATA: Final = Statement("""
 SELECT
     (SELECT json_agg(e)::text FROM enrolments AS e WHERE member_id = :member_id),
     (SELECT json_agg(l)::text FROM (
@@ -76,7 +76,7 @@ _published: Final = msgspec.json.Decoder(SchedulePublished).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class BookabilityData:
     """What booking knows about a member and a provider."""
 
     coverage: list[CoveragePeriod]
@@ -91,11 +91,11 @@ class Known:
     """The active room that the two share."""
 
 
-async def read_known(queries: Queries, member_id: str, provider_id: str) -> Known:
-    row = await queries.fetch_one(_KNOWN(member_id=member_id, provider_id=provider_id))
+async def read_bookability_data(queries: Queries, member_id: str, provider_id: str) -> BookabilityData:
+    row = await queries.fetch_one(_DATA(member_id=member_id, provider_id=provider_id))
     assert row is not None
     enrolments, lots, owes, schedule, active_room_id = row
-    return Known(
+    return BookabilityData(
         coverage_periods([each.published for each in _enrolments(enrolments)]) if enrolments else [],
         _lots(lots) if lots else [],
         owes,
