@@ -116,6 +116,41 @@ async def test_a_connection_that_the_server_closed_is_replaced(database: Databas
     assert await _pid(database) != lost
 
 
+async def test_a_unit_that_lost_its_connection_ends_with_its_own_error(database: Database) -> None:
+    waits = asyncio.Event()
+
+    async def fail(error: Exception | None) -> None:
+        async with database.transaction(CAUSE) as unit:
+            await unit.execute("INSERT INTO things VALUES ('lost')")
+            unit.connection.terminate()
+            if error is not None:
+                raise error
+            waits.set()
+            await asyncio.Event().wait()
+
+    with pytest.raises(LookupError):
+        await fail(LookupError())
+    cancelled = asyncio.create_task(fail(None))
+    await waits.wait()
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    assert await _pid(database)
+
+
+async def test_a_unit_that_loses_its_connection_while_it_is_cancelled_stays_cancelled(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("asyncpg.connect_utils._cancel", lost)  # the server has gone, so the query cannot be cancelled
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), database.transaction(CAUSE) as unit:
+            await unit.execute("SELECT pg_sleep(5)")
+    assert await _pid(database)
+
+
 async def test_closing_waits_for_what_is_lent(database_factory: DatabaseFactory) -> None:
     database = Database(await database_factory("closing", _table), Clock(), pool_size=MOST)
     await database.open()

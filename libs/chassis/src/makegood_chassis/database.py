@@ -6,7 +6,7 @@ SQLAlchemy Core statements and plain SQL with `$1` parameters run on the same co
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -229,9 +229,10 @@ class UnitOfWork(Queries):
             await transaction.commit()
 
     async def roll_back(self) -> None:
-        """Undoes everything, unless it is committed."""
-        if self._transaction is not None and not self.connection.is_closed():
-            await self._transaction.rollback()
+        """Undoes everything, unless it is committed. Does not fail, so that an error or cancellation before it is not replaced."""
+        if self._transaction is not None:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):  # the server undoes it
+                await self._transaction.rollback()
 
     def committed(self) -> None:
         callbacks, self._after_commit = self._after_commit, []
