@@ -6,6 +6,7 @@ these, webhooks check the signature before they parse anything.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Final
 
 from fastapi import Response
@@ -82,12 +83,16 @@ class GuardedHandling(Handling):
             if not self._any_body:
                 request.check(parse=self._parses)
         response = await self.respond(request)
-        if isinstance(response, StreamingResponse):
+        if not isinstance(response, StreamingResponse):
+            await response(scope, receive, send)
+            return
+        # Closed at once, even if it breaks off while a piece of it is sent. The garbage collector would take its time.
+        async with aclosing(response.body_iterator):  # type: ignore[type-var]
             if self._expensive:
                 response.body_iterator = stay.paced(response.body_iterator)
             else:
                 stay.leave()  # it may last for hours, and has its own limits
-        await response(scope, receive, send)
+            await response(scope, receive, send)
 
     def _person(self, context: RequestContext, scope: Scope) -> str | None:
         """The person whose limits apply: the caller. Expensive operations without a token are identified by the secret in
