@@ -141,6 +141,16 @@ def test_a_declaration_that_would_not_be_followed_fails_at_start(handler: Callab
         inputs_of(_route(handler))
 
 
+def test_a_handler_that_needs_a_thread_or_a_dependency_without_a_name_fails_at_start() -> None:
+    router = APIRouter()
+    router.add_api_route("/thread", _in_a_thread, response_model=None)
+    router.add_api_route("/nameless", owner, dependencies=[Depends(owner)], response_model=None)
+    for route in router.routes:
+        assert isinstance(route, APIRoute)
+        with pytest.raises(ValueError, match=f"{route.path}: .* which no route here does"):
+            inputs_of(route)
+
+
 def test_a_default_that_can_change_is_never_shared() -> None:
     async def handler(tags: Annotated[list[str], Query()] = []) -> list[str]:  # noqa: B006
         tags.append("seen")

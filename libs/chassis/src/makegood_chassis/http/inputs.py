@@ -87,6 +87,8 @@ class Inputs:
 
 def inputs_of(route: APIRoute) -> Inputs:
     """What the route's handler takes."""
+    if not _is_async(route.endpoint):
+        raise ValueError(f"{route.path}: {route.endpoint} takes a thread, which no route here does")
     try:
         return Inputs(route.dependant)
     except ValueError as error:
@@ -109,6 +111,8 @@ def _unknown(dependant: Dependant) -> Iterator[str]:
     )
     yield from (name for name in special if name is not None)
     for inner in dependant.dependencies:
+        if inner.name is None:
+            yield f"a result of {inner.call} without a parameter for it"
         if inner.body_params:
             yield f"a body through {inner.name}"
         if not (inspect.isclass(inner.call) or _is_async(inner.call)):
