@@ -151,6 +151,20 @@ async def test_a_unit_that_loses_its_connection_while_it_is_cancelled_stays_canc
     assert await _pid(database)
 
 
+async def test_a_cancellation_in_a_savepoint_stays_one_although_the_connection_is_lost(database: Database) -> None:
+    async def lose(error: Exception | None) -> None:
+        async with asyncio.timeout(0.05), database.transaction(CAUSE) as unit, unit.savepoint():
+            unit.connection.terminate()
+            if error is not None:
+                raise error
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await lose(None)
+    with pytest.raises(asyncpg.InterfaceError):  # so that nobody goes on as if only the block had failed
+        await lose(LookupError())
+
+
 async def test_closing_waits_for_what_is_lent(database_factory: DatabaseFactory) -> None:
     database = Database(await database_factory("closing", _table), Clock(), pool_size=MOST)
     await database.open()

@@ -5,6 +5,7 @@ SQLAlchemy Core statements and plain SQL with `$1` parameters run on the same co
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -170,13 +171,20 @@ class UnitOfWork(Queries):
     async def savepoint(self) -> AsyncIterator[None]:
         """A block that is undone by itself if it raises."""
         await self._catch_up()
-        async with self.connection.transaction():
-            try:
-                yield
-                await self._catch_up()
-            except BaseException:
-                self._deferred.clear()
-                raise
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            async with self.connection.transaction():
+                try:
+                    yield
+                    await self._catch_up()
+                except BaseException as error:
+                    self._deferred.clear()
+                    cancelled = error if isinstance(error, asyncio.CancelledError) else None
+                    raise
+        except Exception:
+            if cancelled is not None:  # the block could not be undone either, because the connection is lost
+                raise cancelled from None
+            raise
 
     def note_handled(self, event_ids: Sequence[str]) -> None:
         """Enters these events in the inbox with the last statement, which raises HandledBefore if one is there already."""
