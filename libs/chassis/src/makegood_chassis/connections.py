@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
@@ -41,6 +41,21 @@ class Connections:
         self._sweeping: asyncio.TimerHandle | None = None
         self._returning: set[asyncio.Task[None]] = set()
         self._closing = False
+
+    @classmethod
+    async def open(cls, url: str, most: int, server_settings: Mapping[str, str]) -> Connections:
+        """Raises OSError or asyncpg.PostgresError if the server cannot be reached."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=most,
+            init=_prepare,
+            reset=_leave_as_it_is,
+            command_timeout=30,
+            max_inactive_connection_lifetime=300,
+            server_settings=dict(server_settings),
+        )
+        return cls(pool, most)
 
     @property
     def in_use(self) -> int:
@@ -166,14 +181,14 @@ def _is_good(lent: Lent) -> bool:
     )
 
 
-async def prepare_connection(connection: asyncpg.Connection[asyncpg.Record] | Lent) -> None:
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record] | Lent) -> None:
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
             name, schema="pg_catalog", encoder=lambda value: _json_encode(value).decode(), decoder=_json_decode
         )
 
 
-async def leave_as_it_is(connection: asyncpg.Connection[asyncpg.Record] | Lent) -> None:
+async def _leave_as_it_is(connection: asyncpg.Connection[asyncpg.Record] | Lent) -> None:
     """Skips the reset of connections, which would be a round trip, because nothing here changes a session outside its
     transaction.
     """

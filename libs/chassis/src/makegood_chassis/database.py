@@ -21,7 +21,7 @@ from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.combining import combinable, combine
-from makegood_chassis.connections import Connections, leave_as_it_is, prepare_connection
+from makegood_chassis.connections import Connections
 from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
@@ -330,22 +330,13 @@ class Database:
         """
         if self._limited:
             await require_limited(self.url, self._limited)
-        pool = await asyncpg.create_pool(
-            self.url,
-            min_size=1,
-            max_size=self._pool_size,
-            init=prepare_connection,
-            reset=leave_as_it_is,
-            command_timeout=30,
-            max_inactive_connection_lifetime=300,
-            server_settings={
-                "application_name": self._application_name,
-                "timezone": "UTC",
-                "search_path": SEARCH_PATH,
-                **_PLANNING,
-            },
-        )
-        self._connections = Connections(pool, self._pool_size)
+        settings = {
+            "application_name": self._application_name,
+            "timezone": "UTC",
+            "search_path": SEARCH_PATH,
+            **_PLANNING,
+        }
+        self._connections = await Connections.open(self.url, self._pool_size, settings)
 
     async def close(self) -> None:
         if self._connections is not None:
