@@ -39,18 +39,20 @@ class State:
     """How things stand when the member wants to book, and what the member then wishes."""
 
     plan: str | None
-    coverage: Literal["stands", "ended", "ends soon", "comes"]
-    credits: Literal["left", "used"]
-    owes: bool
-    room: Literal["open", "closed", "inactive"]
-    provider: Literal["works", "other length", "psychiatry", "no hours", "much notice", "away", "taken", "moved"]
-    line: Literal["nobody", "another", "oneself"]
-    busy: bool
-    venue: Literal["free", "taken", "closed"]
-    slot: int
-    odd_minutes: bool
-    length: int | None
-    modality: str | None
+    coverage: Literal["stands", "ended", "ends soon", "comes"] = "stands"
+    credits: Literal["left", "used"] = "left"
+    owes: bool = False
+    room: Literal["open", "closed", "inactive"] = "open"
+    provider: Literal["works", "other length", "psychiatry", "no hours", "much notice", "away", "taken", "moved"] = (
+        "works"
+    )
+    line: Literal["nobody", "another", "oneself"] = "nobody"
+    busy: bool = False
+    venue: Literal["free", "taken", "closed"] = "free"
+    slot: int = 0
+    odd_minutes: bool = False
+    length: int | None = None
+    modality: str | None = None
 
 
 def often(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
@@ -76,21 +78,7 @@ states = st.builds(
 )
 
 
-COVERED_TOMORROW: Final = State(
-    plan="insurance-copay",
-    coverage="comes",
-    credits="left",
-    owes=False,
-    room="inactive",
-    provider="works",
-    line="nobody",
-    busy=False,
-    venue="free",
-    slot=0,
-    odd_minutes=False,
-    length=None,
-    modality=None,
-)
+COVERED_TOMORROW: Final = State("insurance-copay", coverage="comes", room="inactive")
 
 
 class Scene:
