@@ -25,7 +25,7 @@ Bounds = dict[str, dict[str, float]]
 
 PAST = 300_000
 """Rows of the past, in all tables together."""
-GROWTH = 2.5
+GROWTH = 1.75
 """How many times as many blocks a booking may look at with that past. Indexes become a level or two higher, and those of exclusion
 constraints are searched in several branches."""
 
@@ -144,5 +144,6 @@ async def test_a_booking_looks_at_no_more_blocks_after_years(
     """PERF-9. A statement without an index for it would look at thousands."""
     before = one_booking["blocks"]
     await write_history(platform.stack.database_url, PAST)
-    after = (await booked_one_by_one(platform, meter)).per(BOOKINGS)["blocks"]
+    looks = [(await booked_one_by_one(platform, meter)).per(BOOKINGS)["blocks"] for _ in range(2)]
+    after = {service: min(look[service] for look in looks) for service in before}
     assert {service: blocks for service, blocks in after.items() if blocks > GROWTH * before[service]} == {}, before
