@@ -41,6 +41,15 @@ from practice import LENGTH, Practice, make
 
 TRIVIAL: Final = "trivial endpoint"
 _STILL_NEEDED: Final = frozenset({postgres.NAME, "redis", "mail"})
+_NO_LIMITS_OF_A_PERSON: Final = {
+    "PERSON_WORK": "1e6",
+    "PERSON_WORK_BURST": "1e6",
+    "PERSON_REQUESTS": "1000",
+    "PERSON_EXPENSIVE_REQUESTS": "1000",
+    "EXPENSIVE_REQUESTS_AT_ONCE": "1000",
+}
+"""One person asks in place of many. With their usual limits, only four of the connections would be served at a time, and one with an
+expensive request, so that the process would mostly wait."""
 _STATEMENTS: Final = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements"
 
 
@@ -216,9 +225,12 @@ async def bench(stack: Stack, postmaster: int, python: str = sys.executable) -> 
     async with AsyncExitStack() as running:
         for service in SERVICES:
             port, probes = free_ports(2)
-            # One person asks all.
-            settings = {"HTTP_PORT": str(port), "PROBE_PORT": str(probes), "PERSON_WORK": "1e6"}
-            settings |= {"PERSON_WORK_BURST": "1e6", "LOG_LEVEL": "WARNING"}
+            settings = {
+                "HTTP_PORT": str(port),
+                "PROBE_PORT": str(probes),
+                "LOG_LEVEL": "WARNING",
+                **_NO_LIMITS_OF_A_PERSON,
+            }
             command = [python, "-m", f"makegood_{service}", "serve"]
             begun = answering(
                 service, command, environment(stack, service) | settings, f"http://{LISTEN}:{probes}/readyz"
