@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
+from makegood_chassis.http.server_config import server_config
 from makegood_chassis.messaging.tables import SCHEMA
 from makegood_chassis.personal_data.key_store import SCHEMA as KEYS_SCHEMA
 from makegood_chassis.revocation import SCHEMA as REVOCATIONS
@@ -96,7 +97,7 @@ async def service(make_service: Make, database_url: str) -> AsyncIterator[Servic
 async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """The app behind a real server on a free port, and a client of it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    server = uvicorn.Server(server_config(app, "127.0.0.1", listener.getsockname()[1]))
     task = asyncio.create_task(server.serve([listener]))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     limits = httpx.Limits(max_connections=100)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.http import dev_clock, openapi
@@ -19,7 +19,7 @@ from makegood_chassis.http.mutations import completions
 from makegood_chassis.http.probes import probes
 from makegood_chassis.http.problems import Problem, problem_of
 from makegood_chassis.http.request_middleware import RequestMiddleware
-from makegood_chassis.http.rights import Operation, Rights
+from makegood_chassis.http.rights import Operation, Rights, RightsOfRoles
 from makegood_chassis.http.route_table import RouteTable
 from makegood_chassis.http.tags import TAGS
 from makegood_chassis.keys import Keys
@@ -47,6 +47,13 @@ class Application(FastAPI):
         super().__init__(docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_OWN_TELEMETRY, **options)
         self._service = service
         self._problem_of = problem_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Goes around the framework's own layers, which would find out at each request that they have nothing to do."""
+        scope["app"] = self
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Made at the first request. What has no gate, such as probes and development pages, is followed the same way."""
@@ -102,6 +109,7 @@ def create_app(
     settings = service.settings
     app.state.service = service
     app.state.rights = rights
+    app.state.rights_of_roles = RightsOfRoles(rights)
     app.state.enums = enums
     app.state.parameters = {
         id(route): openapi.query_parameters(route.dependant) for route in app.routes if isinstance(route, APIRoute)

@@ -29,7 +29,7 @@ class RequestContext:
     """One request. `deadline` is in the time of the event loop's clock."""
 
     request_id: str
-    traceparent: str
+    sent_traceparent: str | None
     deadline: float
     caller: Caller | None = None
     timeout: asyncio.Timeout | None = None
@@ -40,6 +40,15 @@ class RequestContext:
     """The accesses to people's data that it makes or is refused. Set once its operation is known."""
     at_end: Callable[[], None] | None = None
     """Called when the request is completely over, including a streamed answer."""
+    _traceparent: str | None = None
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C trace parent of the request, or a new trace if it has none or an invalid one. Most reads need none."""
+        if self._traceparent is None:
+            sent = self.sent_traceparent
+            self._traceparent = sent if sent and _TRACEPARENT.fullmatch(sent) else new_traceparent()
+        return self._traceparent
 
     @property
     def cause(self) -> Cause:
@@ -65,11 +74,6 @@ class RequestContext:
 def request_id(sent: str | None) -> str:
     """The id sent by the gateway, or a new one if there is none or an invalid one."""
     return sent if sent and _REQUEST_ID.fullmatch(sent) else new_id()
-
-
-def traceparent(sent: str | None) -> str:
-    """The W3C trace parent of the request, or a new trace if there is none or an invalid one."""
-    return sent if sent and _TRACEPARENT.fullmatch(sent) else new_traceparent()
 
 
 def context(request: Request) -> RequestContext:

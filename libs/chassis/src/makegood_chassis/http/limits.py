@@ -55,11 +55,15 @@ class _Line:
     def idle(self) -> bool:
         return self._free == self.places
 
-    async def enter(self) -> None:
-        """Takes a place, in turn. Raises _Full."""
-        if self._free:
-            self._free -= 1
-            return
+    def take(self) -> bool:
+        """Takes a place, if one is free."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self) -> None:
+        """Takes the next place that becomes free, in turn. Raises _Full."""
         if len(self._waiting) >= self._longest:
             raise _Full
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,32 +97,39 @@ class Places:
         self._everybody = _Line(total, TOTAL_LINE)
         self._people: dict[str, _Line] = {}
 
-    async def enter(self, person: str | None) -> None:
-        """Takes a place. Without a person, only one of the total. Raises 429 `rate-limited` or 503 `unavailable`."""
-        if person is not None:
-            await self._enter_own(person)
+    async def enter(self, person: str | None) -> bool:
+        """Takes a place. Without a person, only one of the total. Returns whether it had to wait. Raises 429
+        `rate-limited` or 503 `unavailable`.
+        """
+        waited = person is not None and await self._enter_own(person)
+        if self._everybody.take():
+            return waited
         try:
-            await self._everybody.enter()
+            await self._everybody.wait()
         except BaseException as error:
             self._leave_own(person)
             if isinstance(error, _Full):
                 raise _too_many(self._name) from None
             raise
+        return True
 
     def leave(self, person: str | None) -> None:
         self._everybody.leave()
         self._leave_own(person)
 
-    async def _enter_own(self, person: str) -> None:
+    async def _enter_own(self, person: str) -> bool:
         own = self._people.get(person)
         if own is None:
             own = self._people[person] = _Line(self._each, self._line)
+        if own.take():
+            return False
         try:
-            await own.enter()
+            await own.wait()
         except _Full:
             raise _too_much(
                 self._name, "You have too many requests under way; wait for some of them to be answered.", 1
             ) from None
+        return True
 
     def _leave_own(self, person: str | None) -> None:
         if person is not None:
@@ -225,9 +236,9 @@ class Stay:
         if person is not None:
             self._limits.work.check(person)
         places = self._limits.expensive if expensive else self._limits.ordinary
-        await places.enter(person)
+        waited = await places.enter(person)
         self._places = places
-        if person is not None:
+        if waited and person is not None:
             self._limits.work.check(person)  # again, because the requests before it in the queue were work too
 
     def may_wait(self) -> bool:
@@ -263,15 +274,14 @@ class Stay:
             except StopAsyncIteration:
                 return
             yield chunk
-            await asyncio.sleep(self._account())
+            self._account()
+            await asyncio.sleep(0.0 if self.person is None else self._limits.work.until_half(self.person))
 
-    def _account(self) -> float:
-        """Charges what was spent so far. Returns the seconds after which the person's budget is half full again."""
-        if self.person is None:
-            return 0.0
-        spent, self.spent = self.spent, 0.0
-        self._limits.work.charge(self.person, spent)
-        return self._limits.work.until_half(self.person)
+    def _account(self) -> None:
+        """Charges what was spent so far."""
+        if self.person is not None:
+            spent, self.spent = self.spent, 0.0
+            self._limits.work.charge(self.person, spent)
 
     @coroutine
     def measured(self, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import structlog
 from fastapi import Response
@@ -13,7 +13,7 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from makegood_chassis.http.bodies import ClientGone
-from makegood_chassis.http.context import SCOPE_KEY, RequestContext, request_id, traceparent
+from makegood_chassis.http.context import SCOPE_KEY, RequestContext, request_id
 from makegood_chassis.http.failures import response_to
 from makegood_chassis.http.idempotency import Replay
 from makegood_chassis.http.preconditions import not_modified
@@ -23,12 +23,14 @@ from makegood_chassis.metrics import HTTP_ACTIVE, HTTP_DURATION
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-_SECURITY_HEADERS: Final = (
+_ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
 )
-_NO_STORE: Final = (b"cache-control", b"no-store")
+"""Headers of every answer that does not say otherwise itself."""
+_DEFAULTS: Final = frozenset(name for name, _ in _ALWAYS)
 _WANTED: Final = frozenset(
     {
         b"x-request-id",
@@ -48,7 +50,10 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    """Request id and trace, deadline, problems for every error, security headers, and the metric of the duration."""
+    """Request id and trace, deadline, problems for every error, security headers, and the metrics of requests."""
+
+    active: ClassVar[int] = 0
+    """The requests in progress, in the whole process."""
 
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
@@ -64,9 +69,7 @@ class RequestMiddleware:
         begun = time.perf_counter()
         sent: dict[bytes, bytes] = {name: value for name, value in scope["headers"] if name in _WANTED}
         ends = asyncio.get_running_loop().time() + self._seconds(sent)
-        context = RequestContext(
-            request_id(_text(sent.get(b"x-request-id"))), traceparent(_text(sent.get(b"traceparent"))), ends
-        )
+        context = RequestContext(request_id(_text(sent.get(b"x-request-id"))), _text(sent.get(b"traceparent")), ends)
         scope[SCOPE_KEY] = context
         inner = scope
         if scope["method"] == "HEAD":
@@ -90,7 +93,7 @@ class RequestMiddleware:
                 self._complete_headers(message, context)
             await send(message)
 
-        HTTP_ACTIVE.inc()
+        RequestMiddleware.active += 1
         try:
             async with deadline:
                 self._open.add(context)
@@ -119,7 +122,7 @@ class RequestMiddleware:
                 response = self._response_to(unwritten, deadline, context)
             await response(scope, receive, reply)
         finally:
-            HTTP_ACTIVE.dec()
+            RequestMiddleware.active -= 1
             self._observe(scope["method"], inner.get("route"), status, time.perf_counter() - begun)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -203,14 +206,10 @@ class RequestMiddleware:
         return response_to(error, context.request_id)
 
     def _complete_headers(self, message: Message, context: RequestContext) -> None:
-        said = {name for name, _ in message["headers"]}
-        headers: list[tuple[bytes, bytes]] = [
-            *message["headers"],
-            *(header for header in _SECURITY_HEADERS if header[0] not in said),
-            (b"x-request-id", context.request_id.encode()),
-        ]
-        if b"cache-control" not in said:
-            headers.append(_NO_STORE)
+        headers: list[tuple[bytes, bytes]] = [*message["headers"]]
+        said = {name for name, _ in headers}
+        headers += _ALWAYS if said.isdisjoint(_DEFAULTS) else [each for each in _ALWAYS if each[0] not in said]
+        headers.append((b"x-request-id", context.request_id.encode()))
         message["headers"] = headers
 
     def _observe(self, method: str, route: Any, status: int, seconds: float) -> None:
@@ -219,6 +218,9 @@ class RequestMiddleware:
         if duration is None:
             duration = self._durations[labels] = HTTP_DURATION.labels(*labels)
         duration.observe(seconds)
+
+
+HTTP_ACTIVE.set_function(lambda: RequestMiddleware.active)
 
 
 def _without_body(send: Send) -> Send:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from fastapi import Request
@@ -169,15 +169,14 @@ class Operation:
             return found  # type: ignore[no-any-return]
         caller = await authenticate(request)
         state = scope["app"].state
-        rights: Rights = state.rights
-        entries = rights[self.name]
-        grants, elevated = _granted(entries, caller.roles)
+        rights: RightsOfRoles = state.rights_of_roles
+        grants, elevated = rights.granted(self.name, caller.roles)
         role = grants[0].role if grants else min(caller.roles, default="none")
         context: RequestContext = scope[SCOPE_KEY]
         accesses = context.accesses = Accesses(scope, context.request_id, caller.subject, role, self.name, elevated)
         if not grants:
             accesses.refuse()
-            raise _denied(entries, caller.roles)
+            raise rights.denied(self.name, caller.roles)
         if elevated:
             try:
                 accesses.reason = read_reason(scope["headers"])
@@ -189,18 +188,29 @@ class Operation:
         return Access(caller, self.name, grants, accesses)
 
 
-@lru_cache(maxsize=4096, typed=True)  # `typed`: an AboutNobody equals a plain tuple
-def _granted(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> tuple[tuple[Grant, ...], bool]:
-    """What the roles may do of the operation, and whether support or ops are among them and it is about people."""
-    grants = tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
-    return grants, asks_why(entries) and any(grant.role in _ELEVATED for grant in grants)
+class RightsOfRoles:
+    """The table of rights, by the roles of a caller. It remembers its answers, because each request asks."""
 
+    def __init__(self, rights: Rights) -> None:
+        self._rights = rights
+        self._granted: dict[tuple[str, frozenset[Role]], tuple[tuple[Grant, ...], bool]] = {}
 
-def _denied(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> Problem:
-    for entry in entries:
-        if isinstance(entry, Denial) and entry.role in roles:
-            return Problem(entry.slug)
-    return Problem("forbidden", "Your role may not do this.")
+    def granted(self, operation: str, roles: frozenset[Role]) -> tuple[tuple[Grant, ...], bool]:
+        """What the roles may do of the operation, and whether support or ops are among them and it is about people."""
+        known = self._granted.get((operation, roles))
+        if known is None:
+            entries = self._rights[operation]
+            grants = tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
+            known = grants, asks_why(entries) and any(grant.role in _ELEVATED for grant in grants)
+            self._granted[operation, roles] = known
+        return known
+
+    def denied(self, operation: str, roles: frozenset[Role]) -> Problem:
+        """The problem for roles to which nothing is granted."""
+        for entry in self._rights[operation]:
+            if isinstance(entry, Denial) and entry.role in roles:
+                return Problem(entry.slug)
+        return Problem("forbidden", "Your role may not do this.")
 
 
 def _check_parameters(request: Request, known: Mapping[str, bool]) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from makegood_chassis.http.whole_answers import WholeAnswers
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -17,7 +19,7 @@ def server_config(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="none",
-        http="httptools",
+        http=WholeAnswers,
         ws="none",
         lifespan="off",
         access_log=False,
