@@ -82,7 +82,7 @@ async def test_places_are_given_in_turn_to_each_person_and_in_total(total: int, 
 
 async def test_beyond_the_line_a_person_is_refused_and_all_together_are() -> None:
     places = Places("requests", each=1, line=2, total=2)
-    waiting: list[asyncio.Task[None]] = []
+    waiting: list[asyncio.Task[bool]] = []
     await places.enter("anna")
     waiting += [asyncio.create_task(places.enter("anna")) for _ in range(2)]
     await asyncio.sleep(0)
