@@ -38,11 +38,11 @@ LONGEST_PAUSE: Final = 30.0
 """Longest pause between two attempts to reach an unreachable channel, seconds."""
 POLL_FOR_VENUE: Final = timedelta(seconds=2)
 """Pause before a message is retried that names a venue that is not known yet."""
-AT_ONCE: Final = 64
+AT_ONCE: Final = 256
 """Most deliveries that are being sent at once."""
 FOR_NEWS: Final = timedelta(seconds=0.5)
 """Pause before a delayed message is retried while later events are still being read."""
-LINGER: Final = 0.01
+LINGER: Final = 0.03
 """How long a result waits at most for those of the other messages being sent, in seconds. They commit together."""
 DRAIN: Final = 5.0
 """Seconds that running deliveries have to finish when the process stops."""

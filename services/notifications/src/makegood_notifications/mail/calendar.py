@@ -17,10 +17,9 @@ from makegood_notifications.mail.composer import mailbox
 from makegood_notifications.mail.texts import AppointmentText
 
 PRODUCT = "-//Makegood//Makegood//EN"
-_CONTROLS: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
-_ESCAPED: Final = str.maketrans(
-    {**{chr(code): None for code in _CONTROLS}, "\t": "\t", "\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"}
-)
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters, except for tabs and the line breaks that are written as such."""
 _CARETS: Final = re.compile(r"\^(?=[n^'])")
 _IN_LOCAL_PARTS: Final = "!$'*+-._~"
 LONGEST_ROW = 75
@@ -92,6 +91,8 @@ def _status(content: Content, method: Method) -> CalendarStatus:
 def folded(line: str) -> bytes:
     """The line folded into rows of at most 75 octets, none of which ends within a character."""
     content = line.encode()
+    if len(content) <= LONGEST_ROW:
+        return content
     rows: list[bytes] = []
     start, room = 0, LONGEST_ROW
     while len(content) - start > room:
@@ -109,11 +110,12 @@ def instant_text(moment: datetime) -> str:
 
 def text_value(value: str) -> str:
     """A TEXT (RFC 5545, 3.3.11). The library would read a backslash before an N in a name as a line break."""
-    return value.translate(_ESCAPED)
+    text = _FORBIDDEN.sub("", value)
+    return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
 def _name(name: str) -> str:
     """The parameter CN. Its value must not have quotes or control characters. A caret is doubled where RFC 6868 would read it as
     an escape."""
-    shown = _CARETS.sub("^^", name.translate(_CONTROLS).replace('"', "'"))
+    shown = _CARETS.sub("^^", _CONTROLS.sub("", name).replace('"', "'"))
     return f';CN="{shown}"' if shown else ""

@@ -6,14 +6,16 @@ It is written by hand because `email.message` takes ten times as long, and a tho
 from __future__ import annotations
 
 import binascii
-from base64 import encodebytes
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
 from functools import lru_cache
+from typing import Final
 
 CRLF = b"\r\n"
+_LONGEST_ROW: Final = 76
+"""Characters of a row of base64 (RFC 2045, 6.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def compose(
         _text_part("plain", text),
         _text_part("html", html),
     ]
-    invitation = encodebytes(calendar.content) if calendar is not None else b""
+    invitation = _base64(calendar.content) if calendar is not None else b""
     if calendar is not None:
         alternatives.append(_part(f"text/calendar; charset=utf-8; method={calendar.method}", "base64", invitation))
     kind, body = "multipart/alternative", _multipart(f"a-{boundary}", alternatives)
@@ -108,6 +110,8 @@ def _head(*fields: tuple[str, str]) -> bytes:
 
 def _one_line(value: str) -> str:
     """A header's value. Encoded words are folded already; nothing else may contain a line break."""
+    if value.isprintable():  # which most are: no line breaks
+        return value.strip()
     lines = value.splitlines() or [""]
     return "\r\n ".join(line.strip() for line in lines)
 
@@ -120,8 +124,18 @@ def _text_part(kind: str, text: str) -> bytes:
 
 
 def _part(content_type: str, encoding: str, content: bytes, *fields: tuple[str, str]) -> bytes:
-    head = _head(("Content-Type", content_type), ("Content-Transfer-Encoding", encoding), *fields)
-    return head + CRLF + content.replace(b"\r\n", b"\n").replace(b"\n", CRLF)
+    return _head_of_part(content_type, encoding, *fields) + content
+
+
+@lru_cache(maxsize=32)
+def _head_of_part(content_type: str, encoding: str, *fields: tuple[str, str]) -> bytes:
+    return _head(("Content-Type", content_type), ("Content-Transfer-Encoding", encoding), *fields) + CRLF
+
+
+def _base64(content: bytes) -> bytes:
+    encoded = binascii.b2a_base64(content, newline=False)
+    rows = [encoded[start : start + _LONGEST_ROW] for start in range(0, len(encoded), _LONGEST_ROW)]
+    return CRLF.join([*rows, b""])
 
 
 def _multipart(boundary: str, parts: list[bytes]) -> bytes:

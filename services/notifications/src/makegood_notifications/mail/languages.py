@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
+
+from makegood_notifications.mail.filling import Layout, line
 
 FOLDER: Final = Path(__file__).parent.parent / "templates"
-_VARIABLE: Final = re.compile(r"{{ (\w+) }}")
 LISTS: Final = ("modalities", "outcomes", "parties", "states", "changes", "lengths", "obstacles")
-
-Line = Callable[[dict[str, Any]], str]
-"""Fills in the variables of one text."""
 
 
 class Language:
@@ -27,9 +25,9 @@ class Language:
         source = tomllib.loads((FOLDER / code / "messages.toml").read_text(encoding="utf-8"))
         words = source.pop("words")
         self.lists: dict[str, dict[str, str]] = {name: words.pop(name) for name in LISTS}
-        self.words = {name: _line(text, plain) for name, text in words.items()}
+        self.words = {name: line(text, plain) for name, text in words.items()}
         self.paragraphs = {
-            template: [_line(text, plain) for text in parts.pop("paragraphs", ())] for template, parts in source.items()
+            template: [line(text, plain) for text in parts.pop("paragraphs", ())] for template, parts in source.items()
         }
         self._short: dict[str, str] = {
             template: parts.get("short") or parts.get("chat", "") for template, parts in source.items()
@@ -37,7 +35,7 @@ class Language:
         self._where = f"\n{words['where']}: {{{{ where }}}}"
         self._sign_off = f"\n{words['sign_off']}"
         self.texts = {
-            template: {name: _line(text, plain) for name, text in parts.items()} for template, parts in source.items()
+            template: {name: line(text, plain) for name, text in parts.items()} for template, parts in source.items()
         }
 
     def short_source(self, template: str, *, somewhere: bool = True) -> str:
@@ -60,20 +58,8 @@ class Language:
         return self.lists[name].get(value, value)
 
 
-def _line(text: str, plain: Environment) -> Line:
-    """Compiles a line. Most have no variables, or only name them, and need no template engine, which takes ten times as long."""
-    if "{" not in text:
-        return lambda _variables: text
-    literals = _VARIABLE.split(text)
-    names, literals = literals[1::2], literals[::2]
-    if any("{" in literal for literal in literals):
-        return plain.from_string(text).render
-    form = "%s".join(literal.replace("%", "%%") for literal in literals)
-    return lambda variables: form % tuple([variables[name] for name in names])
-
-
 @cache
-def templates() -> tuple[Template, Template, dict[str, Language]]:
+def templates() -> tuple[Layout, Layout, dict[str, Language]]:
     """The two layouts of e-mails, and the languages by code. A process compiles them once, which takes half a second."""
     plain = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text; HTML has its own  # nosec B701
     loader = FileSystemLoader(FOLDER)
@@ -86,4 +72,8 @@ def templates() -> tuple[Template, Template, dict[str, Language]]:
         keep_trailing_newline=True,
     )
     languages = {folder.parent.name: Language(folder.parent.name, plain) for folder in FOLDER.glob("*/messages.toml")}
-    return html.get_template("layout.html.j2"), text.get_template("layout.txt.j2"), languages
+    return (
+        Layout(html.get_template("layout.html.j2"), escape),
+        Layout(text.get_template("layout.txt.j2")),
+        languages,
+    )

@@ -80,16 +80,13 @@ class Wording:
         language = self.language(locale)
         variables = self._variables(language, content, locale, name, other, to, venues) | {"rebookable": rebookable}
         link, button = _button(language, template, rebookable)
-        parts: dict[str, Any] = {
+        words = {
             "language": language.code,
             "subject": self.subject(template, locale),
             "preview": language.text(template, "preview", variables),
             "greeting": language.word("greeting" if name else "greeting_nameless", variables),
             "heading": language.text(template, "heading", variables),
-            "paragraphs": [line(variables) for line in language.paragraphs[template]],
             "remark_by": language.word(f"remark_to_{to}", variables) if remark else "",
-            "remark": remark.split("\n") if remark else [],
-            "details": _detail_rows(language, content, variables),
             "button": button,
             "link": self._links.to(link, content) + (f"#{secret}" if secret else ""),
             "sign_off": language.word("sign_off", {}),
@@ -97,11 +94,16 @@ class Wording:
                 "footer" if content.session_id and content.length_minutes else "footer_timeless", {}
             ),
         }
+        lists: dict[str, Any] = {
+            "paragraphs": [line(variables) for line in language.paragraphs[template]],
+            "remark": remark.split("\n") if remark else [],
+            "details": _detail_rows(language, content, variables),
+        }
         return EmailText(
-            subject=parts["subject"],
-            text=self._text.render(parts),
-            html=self._html.render(parts),
-            appointment=self._appointment(language, content, variables, "summary", parts["link"]),
+            subject=words["subject"],
+            text=self._text.render(words, **lists),
+            html=self._html.render(words, **lists),
+            appointment=self._appointment(language, content, variables, "summary", words["link"]),
             language=language.code,
         )
 
