@@ -101,3 +101,35 @@ async def test_too_big_a_mail_is_refused_and_the_next_one_is_taken(client: smtpl
     assert len(mailbox) == 0
     await send(client, b"small\r\n")
     assert latest(mailbox) == b"small\r\n"
+
+
+@pytest.mark.parametrize(
+    ("commands", "code"),
+    [
+        (["MAIL FROM:<a@b.test>"], 503),
+        (["EHLO"], 501),
+        (["EHLO me", "RCPT TO:<c@d.test>"], 503),
+        (["EHLO me", "MAIL FROM:<a@b.test>", "MAIL FROM:<a@b.test>"], 503),
+        (["EHLO me", "MAIL FROM:<a@b.test>", "DATA"], 503),
+        (["EHLO me", "MAIL FROM:<a@b.test>", "RCPT TO:<>"], 553),
+        (["EHLO me", "MAIL FROM:<a@b.test>", "RCPT TO:<c@d.test>", "RSET", "DATA"], 503),
+        (["EHLO me", f"MAIL FROM:<a@b.test> SIZE={MOST_MAIL_BYTES + 1}"], 552),
+        (["HELO me", "mail from:<a@b.test>", "rcpt to:<c@d.test>", "data"], 354),
+        (["HELO me", "HELLO"], 500),
+        (["x" * 20_000], 500),
+        (["NOOP"], 250),
+    ],
+)
+async def test_a_command_out_of_place_is_refused(mailbox: Mailbox, commands: list[str], code: int) -> None:
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(receiver(mailbox), "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+        answers = [await reader.readline()]
+        for command in commands:
+            writer.write(command.encode() + b"\r\n")
+            while (answer := await reader.readline())[3:4] == b"-":
+                pass
+            answers.append(answer)
+        writer.close()
+    assert [int(answer[:3]) for answer in (answers[0], answers[-1])] == [220, code]
+    assert len(mailbox) == 0

@@ -13,7 +13,7 @@ from makegood_notifications.mail.filling import Layout, line
 from makegood_notifications.mail.languages import FOLDER
 from markupsafe import escape
 
-PLAIN: Final = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 (plain text)
+PLAIN: Final = Environment(undefined=StrictUndefined, autoescape=False)
 CONDITIONS: Final = ("in_person", "rebookable", "forfeits", "tentative", "invited")
 ODD: Final = ("{{ heading }} 100 % %s {% if", '<b>&"it\'s"</b>', "")
 """What people may write, and templates must not read."""

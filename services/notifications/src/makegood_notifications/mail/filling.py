@@ -45,7 +45,7 @@ def _conditional(text: str, plain: Environment) -> Line:
     return lambda variables: prepared(*[variables[name] for name in asked])(variables)
 
 
-def _names(test: nodes.Expr) -> Iterator[str]:
+def _names(test: nodes.Node) -> Iterator[str]:
     if isinstance(test, nodes.Name):
         yield test.name
     yield from (name.name for name in test.find_all(nodes.Name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -44,7 +44,7 @@ class Formatter:
         apart = beside is not None and _local(beside, zone).utcoffset() != local.utcoffset()
         clock = _clock(local, self.text)
         clock = f"{clock} {_offset(local, self.text)}" if twice or apart else clock
-        return f"{format_date(local.date(), 'full', locale=self.text)}, {clock}"
+        return f"{_weekday(local.date(), self.text)}, {clock}"
 
     def day(self, day: date) -> str:
         """A day without a time, such as the one on which something is due."""
@@ -71,7 +71,7 @@ def formatter(locale: str, language: str) -> Formatter:
 def _session(locale: str, starts_at: datetime, ends_at: datetime, time_zone: str) -> Spoken:
     zone = ZoneInfo(time_zone)
     start, end = _local(starts_at, zone), _local(ends_at, zone)
-    day = format_date(start.date(), "full", locale=locale)
+    day = _weekday(start.date(), locale)
     if start.utcoffset() != end.utcoffset():
         first, last = (f"{_clock(moment, locale)} {_offset(moment, locale)}" for moment in (start, end))
         return Spoken(day, f"{first} – {last}", time_zone)
@@ -83,10 +83,26 @@ def _local(at: datetime, zone: ZoneInfo) -> datetime:
     return at.astimezone(UTC).astimezone(zone)
 
 
+# Babel takes tens of microseconds for each of these, and there are few: the days ahead, the minutes of a day, the offsets in use.
+@lru_cache(maxsize=1024)
+def _weekday(day: date, locale: str) -> str:
+    return format_date(day, "full", locale=locale)
+
+
 def _clock(moment: datetime, locale: str) -> str:
-    return format_time(moment.replace(tzinfo=None), "short", locale=locale).replace("\u202f", "\u00a0")
+    return _time(time(moment.hour, moment.minute), locale)
+
+
+@lru_cache(maxsize=4096)
+def _time(of_day: time, locale: str) -> str:
+    return format_time(of_day, "short", locale=locale).replace("\u202f", "\u00a0")
 
 
 def _offset(moment: datetime, locale: str) -> str:
+    return _gmt(moment.utcoffset() or timedelta(), locale)
+
+
+@lru_cache(maxsize=256)
+def _gmt(offset: timedelta, locale: str) -> str:
     # A hyphen could be broken across two lines on a narrow screen. A minus stays with its number.
-    return get_timezone_gmt(moment, locale=locale).replace("-", "−")
+    return get_timezone_gmt(datetime(1970, 1, 1, tzinfo=timezone(offset)), locale=locale).replace("-", "−")
