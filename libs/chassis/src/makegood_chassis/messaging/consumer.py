@@ -23,6 +23,7 @@ from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.dead_letters import DeadLetterLimitExceeded
 from makegood_chassis.messaging.failures import Stopped, is_transient
+from makegood_chassis.messaging.fetch_sessions import FetchSessions
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.reading import Polled, RecordReader
@@ -139,6 +140,7 @@ class Consumer:
             metadata_max_age_ms=30_000,
             retry_backoff_ms=50,
         )
+        FetchSessions.install(kafka)
         self._reader = reader = RecordReader(kafka)
         offsets: asyncio.Task[None] | None = None
         try:
