@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from makegood_booking.domain.bookability import Question
-from makegood_booking.handlers.bookability import judge_bookability
-from makegood_booking.store.rooms import read_rooms
+from makegood_booking.handlers.bookability import judge_bookability, read_to_judge
 from makegood_chassis.database import Queries, Row
 from makegood_contracts.events import SessionRequested, SessionType, TimeOffAdded, WeeklyHours
 from makegood_contracts.ids import new_id
@@ -364,7 +363,9 @@ async def test_a_year_without_a_free_hour_is_looked_through_once_for_each_length
     assert reasons(await bookability(harness, room)) == {"provider-unavailable": "message_provider"}
     async with harness.database.reading() as queries:
         counting = CountingQueries(queries.connection, queries.personal_data)
-        place = (await read_rooms(queries, [room]))[room]
-        await judge_bookability(counting, place, await harness.dependencies.policies.current(queries), Question(), NOW)
-    windows = 7  # 4 days, then twice as many each time: 4 + 8 + 16 + 32 + 64 + 128 + the rest
+        policy = await harness.dependencies.policies.current(queries)
+        stored = await read_to_judge(counting, room, policy, NOW)
+        assert stored is not None
+        await judge_bookability(counting, stored, policy, Question(), NOW)
+    windows = 6  # the first 4 days come with the room, then twice as many each time: 8 + 16 + 32 + 64 + 128 + the rest
     assert sum("waitlist_offers" in sql for sql in counting.asked) == 2 * windows

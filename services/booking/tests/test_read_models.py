@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from makegood_booking.store import calendars, coverage
-from makegood_booking.store.bookability_data import read_bookability_data
+from makegood_booking.store.bookability_data import BookabilityData, read_bookability_data
 from makegood_contracts.events import (
     CreditAdjusted,
     CreditCorrected,
@@ -47,10 +47,16 @@ DAY = timedelta(days=1)
 LATER = NOW + 30 * DAY
 
 
-async def lots(harness: BookingHarness) -> dict[str, tuple[int, int | None, datetime | None]]:
+async def known(harness: BookingHarness) -> BookabilityData:
+    room = await harness.room()
     async with harness.service.database.reading() as queries:
-        found = (await read_bookability_data(queries, "anna", "dr-lee")).lots
-    return {lot.id: (lot.available, lot.length_minutes, lot.expires_at) for lot in found}
+        stored = await read_bookability_data(queries, room, NOW)
+    assert stored is not None
+    return stored.understood()
+
+
+async def lots(harness: BookingHarness) -> dict[str, tuple[int, int | None, datetime | None]]:
+    return {lot.id: (lot.available, lot.length_minutes, lot.expires_at) for lot in (await known(harness)).lots}
 
 
 def orders(news: list[Told], count: int) -> Iterable[list[Told]]:
@@ -183,8 +189,7 @@ async def test_who_owes_is_known_until_it_is_paid_or_void_and_again_when_it_is_i
     ]
 
     async def owes() -> bool:
-        async with harness.service.database.reading() as queries:
-            return (await read_bookability_data(queries, "anna", "dr-lee")).owes
+        return (await known(harness)).owes
 
     seen = []
     for one in news:

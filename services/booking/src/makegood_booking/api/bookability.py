@@ -24,8 +24,7 @@ from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.booking import NO_ZONE, invalid_start
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.time import is_zone, local_text
-from makegood_booking.handlers.bookability import BookabilityResult, judge_bookability
-from makegood_booking.store.rooms import read_rooms
+from makegood_booking.handlers.bookability import BookabilityResult, judge_bookability, read_to_judge
 
 router = APIRouter(tags=["rooms"])
 
@@ -145,15 +144,15 @@ async def read_bookability(
         raise invalid("#/time_zone", NO_ZONE.detail, where="query")
     now = dependencies.clock.now()
     async with dependencies.database.reading() as queries:
-        place = (await read_rooms(queries, [room_id])).get(room_id)
-        if place is None:
-            raise not_found("room")
-        role = access.require("room", member_id=place.room.member_id, provider_id=place.room.provider_id)
         policy = await dependencies.policies.current(queries)
+        stored = await read_to_judge(queries, room_id, policy, now, starts_at)
+        if stored is None:
+            raise not_found("room")
+        role = access.require("room", member_id=stored.room.member_id, provider_id=stored.room.provider_id)
         if starts_at is not None and (fault := invalid_start(starts_at, policy, now)):
             raise invalid(f"#/{fault.field}", fault.detail, where="query")
         question = Question(starts_at, length_minutes, modality, "provider" if role == "provider" else "member")
-        found = await judge_bookability(queries, place, policy, question, now)
+        found = await judge_bookability(queries, stored, policy, question, now)
     return answer(200, _view(found, policy, time_zone or found.time_zone))
 
 

@@ -18,7 +18,7 @@ from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.booking import BookingRequest
 from makegood_booking.domain.remedies import RemedyContext, needs_more, remedies
 from makegood_booking.domain.rooms import RestartRefusal
-from makegood_booking.handlers.bookability import judge_bookability, remedy_context_of
+from makegood_booking.handlers.bookability import judge_bookability, read_to_judge, remedy_context_of
 from makegood_booking.handlers.refusals import (
     BookingRefused,
     ForfeitNotAccepted,
@@ -123,7 +123,9 @@ async def booking_problem(dependencies: Dependencies, refused: BookingRefused, r
     now = dependencies.clock.now()
     async with dependencies.database.reading() as queries:
         policy = await dependencies.policies.current(queries)
-        found = await judge_bookability(queries, refused.place, policy, question, now)
+        stored = await read_to_judge(queries, refused.place.room.id, policy, now, request.starts_at)
+        assert stored is not None  # rooms are never deleted
+        found = await judge_bookability(queries, stored, policy, question, now)
     named = {reason.code for reason in refused.reasons}
     listed = [*refused.reasons, *(reason for reason in found.verdict.reasons if reason.code not in named)]
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.remedy_context))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from makegood_calendar.hours import Span
 from makegood_calendar.slot_rules import NOT_PUBLISHED, Schedule, SlotRules, Venue
@@ -37,8 +37,7 @@ RebookingRefusal = Literal["room-closed", "room-inactive", "slot-not-offered", C
 _ORDER: Final = ("slot-not-offered", "slot-taken", "member-busy")
 
 
-@dataclass(frozen=True, slots=True)
-class SessionKind:
+class SessionKind(NamedTuple):
     """The kind of a session: its length and modality."""
 
     length_minutes: int

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
+import asyncpg
 import structlog
 from makegood_calendar.hours import Span
 from makegood_calendar.published import schedule_of
@@ -30,19 +31,21 @@ from makegood_booking.domain.bookability import (
 )
 from makegood_booking.domain.coverage import latest, sessions_left
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.rebooking import RebookingContext
+from makegood_booking.domain.rebooking import PastBooking, RebookingContext
 from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import Room, is_available, room_reasons
 from makegood_booking.store import calendars
-from makegood_booking.store.bookability_data import BookabilityData, read_bookability_data
+from makegood_booking.store.bookability_data import BookabilityData, StoredData, read_bookability_data
 from makegood_booking.store.policies import PolicyCache
-from makegood_booking.store.rooms import RoomToBook, active_room, read_rooms
+from makegood_booking.store.rooms import active_room, read_rooms
 from makegood_booking.store.sessions import read_rights
 
 FIRST_WINDOW: Final = timedelta(days=4)
 """The length of the first window. It contains nearly every answer. Each further window is twice as long, up to the
 provider's horizon.
 """
+_MARGIN: Final = timedelta(hours=12)
+"""The longest session with its buffers: what touches those that start in a window can lie that far outside it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -57,28 +60,38 @@ class BookabilityResult:
     """The provider's time zone, or UTC if none is known."""
 
 
+async def read_to_judge(
+    queries: Queries, room_id: str, policy: Policy, now: datetime, starts_at: datetime | None = None
+) -> StoredData | None:
+    """What `judge_bookability` takes: nearly always all that it needs. None if there is no such room."""
+    at = now if starts_at is None else min(max(starts_at, now), now + timedelta(days=policy.horizon_days))
+    within = at - _MARGIN, at + FIRST_WINDOW + _MARGIN
+    try:
+        return await read_bookability_data(queries, room_id, now, within)
+    except asyncpg.PostgresError as error:
+        place = (await read_rooms(queries, [room_id])).get(room_id)
+        return None if place is None else StoredData(place.room, place.active_at, error, within)
+
+
 async def judge_bookability(
-    queries: Queries, place: RoomToBook, policy: Policy, question: Question, now: datetime
+    queries: Queries, stored: StoredData, policy: Policy, question: Question, now: datetime
 ) -> BookabilityResult:
     """Never fails. If something cannot be read or understood, the reason is `temporary-interruption` (BOOK-8)."""
-    room = place.room
-    remedy_context = RemedyContext(room.id, room.member_id, room.provider_id)
-    context = MemberContext(room, place.active_at, policy)
+    room, data = stored.room, None
+    closed = room_reasons(room, stored.active_at, policy, now)
     try:
-        data = await read_bookability_data(queries, room.member_id, room.provider_id)
-        context = _with_coverage(context, data)
-        remedy_context = _with_data(remedy_context, data, now)
-        if room_reasons(room, place.active_at, policy, now):
-            rights = await read_rights(queries, room.id, room.member_id, now)
-            context = replace(context, rights=rights, another_room=remedy_context.active_room_id is not None)
-        verdict = await _judge(queries, context, question, now)
-        remedy_context = replace(remedy_context, purchasable=verdict.can_purchase)
+        data = stored.understood()
+        rights = await read_rights(queries, room.id, room.member_id, now) if closed else ()
+        context = _context(room, stored.active_at, policy, data, rights)
+        verdict = await _judge(context, _Search(queries, context, stored.within, data.taken, now), question, now)
     except Exception as error:  # whatever the error is, the member gets an answer, never a bare 500
         _log.error("bookability could not be judged", room_id=room.id, error=type(error).__name__)
-        reasons = (*room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
-        verdict = BookabilityVerdict(reasons)
-    zone = context.schedule.hours.zone.key if context.schedule is not None else "UTC"
-    return BookabilityResult(verdict, remedy_context, zone)
+        verdict = BookabilityVerdict((*closed, NOTHING_TOLD))
+    known = RemedyContext(room.id, room.member_id, room.provider_id, purchasable=verdict.can_purchase)
+    if data is None:
+        return BookabilityResult(verdict, known, "UTC")
+    zone = "UTC" if data.schedule is None else data.schedule.hours.zone.key
+    return BookabilityResult(verdict, _for_remedies(known, data, now), zone)
 
 
 async def read_member_contexts(
@@ -88,13 +101,13 @@ async def read_member_contexts(
     policy = await policies.current(queries)
     found = {}
     for room_id, place in (await read_rooms(queries, room_ids)).items():
-        room, context = place.room, MemberContext(place.room, place.active_at, policy)
+        room, active_at = place.room, place.active_at
         rights = await read_rights(queries, room_id, room.member_id, now)
-        if rights:
-            data = await read_bookability_data(queries, room.member_id, room.provider_id)
-            another_room = data.active_room_id not in (None, room_id)
-            context = replace(_with_coverage(context, data), rights=rights, another_room=another_room)
-        found[room_id] = context
+        found[room_id] = (
+            _context(room, active_at, policy, await _read(queries, room_id, now), rights)
+            if rights
+            else MemberContext(room, active_at, policy)
+        )
     return found
 
 
@@ -109,8 +122,26 @@ async def rebooking_context(queries: Queries, room: Room, now: datetime) -> Rebo
     )
 
 
-def _with_coverage(context: MemberContext, data: BookabilityData) -> MemberContext:
-    return replace(context, coverage=data.coverage, lots=data.lots, owes=data.owes, schedule=data.schedule)
+async def _read(queries: Queries, room_id: str, now: datetime) -> BookabilityData:
+    stored = await read_bookability_data(queries, room_id, now)
+    assert stored is not None  # rooms are never deleted
+    return stored.understood()
+
+
+def _context(
+    room: Room, active_at: datetime, policy: Policy, data: BookabilityData, rights: Sequence[PastBooking]
+) -> MemberContext:
+    return MemberContext(
+        room,
+        active_at,
+        policy,
+        data.coverage,
+        data.lots,
+        data.owes,
+        data.schedule,
+        another_room=data.active_room_id not in (None, room.id),
+        rights=rights,
+    )
 
 
 async def _schedule(queries: Queries, provider_id: str) -> Schedule | None:
@@ -125,10 +156,10 @@ async def has_schedule(queries: Queries, provider_id: str, now: datetime) -> boo
 
 async def remedy_context_of(queries: Queries, at: RemedyContext, now: datetime) -> RemedyContext:
     """Everything that remedies depend on, for these people in this room."""
-    return _with_data(at, await read_bookability_data(queries, at.member_id, at.provider_id), now)
+    return _for_remedies(at, await _read(queries, at.room_id, now), now)
 
 
-def _with_data(at: RemedyContext, data: BookabilityData, now: datetime) -> RemedyContext:
+def _for_remedies(at: RemedyContext, data: BookabilityData, now: datetime) -> RemedyContext:
     spoken_of, schedule = latest(data.coverage, now), data.schedule
     return replace(
         at,
@@ -139,21 +170,19 @@ def _with_data(at: RemedyContext, data: BookabilityData, now: datetime) -> Remed
     )
 
 
-async def _judge(queries: Queries, context: MemberContext, question: Question, now: datetime) -> BookabilityVerdict:
-    kind = bookability.kind_in_question(context, question, now)
+async def _judge(context: MemberContext, search: _Search, question: Question, now: datetime) -> BookabilityVerdict:
     if question.starts_at is not None:
-        return await _judge_start(queries, context, question, question.starts_at, kind, now)
+        return await _judge_start(context, search, question, question.starts_at, now)
     kinds = [each for each in bookability.kinds_in_plan(context, question, now) if bookability.offered(context, each)]
-    kinds.sort(
-        key=lambda each: bool(bookability.in_the_way(context, each, question.by, now))
-    )  # first the session that can be rebooked
-    search = _Search(queries, context, now)
+    if context.rights:  # first the session that can be rebooked
+        kinds.sort(key=lambda each: bool(bookability.in_the_way(context, each, question.by, now)))
     for each in kinds:
         slots = await search.payable(each, now, MOST_SLOTS)
         if slots:
             room = bookability.in_the_way(context, each, question.by, now)
             forbids = (*room, OVERDUE) if context.owes else room
             return _verdict(context, forbids, each, () if forbids else tuple(slots), slots[0])
+    kind = bookability.kind_in_question(context, question, now)
     first = await search.any(kind) if kind is not None else None
     at = first or now
     room = bookability.in_the_way(context, kind or NO_KIND, question.by, now)
@@ -164,16 +193,11 @@ async def _judge(queries: Queries, context: MemberContext, question: Question, n
 
 
 async def _judge_start(
-    queries: Queries,
-    context: MemberContext,
-    question: Question,
-    starts_at: datetime,
-    asked: SessionKind | None,
-    now: datetime,
+    context: MemberContext, search: _Search, question: Question, starts_at: datetime, now: datetime
 ) -> BookabilityVerdict:
     """Whether exactly this session could be booked. `slots` are the starts from its own on that can be booked."""
+    asked = bookability.kind_in_question(context, question, now)
     kind = asked or NO_KIND
-    search = _Search(queries, context, now)
     taken = await search.taken((starts_at, starts_at), kind)
     room = bookability.in_the_way(context, kind, question.by, now)
     reasons = (
@@ -204,12 +228,15 @@ def _verdict(
 
 
 class _Search:
-    """Looks for slots window by window."""
+    """Looks for slots window by window. The first window was read together with the room."""
 
-    def __init__(self, queries: Queries, context: MemberContext, now: datetime) -> None:
+    def __init__(self, queries: Queries, context: MemberContext, known: Span, taken: TakenTime, now: datetime) -> None:
+        """`taken`: what touches the time `known`."""
         self._context = context
         self._now = now
         self._queries = queries
+        self._known = known
+        self._taken = taken
         self._looked: dict[tuple[int, Span], tuple[int, list[datetime]]] = {}
         """What is free depends only on the length, so kinds that differ in their modality share a search."""
 
@@ -235,9 +262,10 @@ class _Search:
         room, schedule = self._context.room, self._context.schedule
         before = schedule.buffer_before if schedule else timedelta()
         after = (schedule.buffer_after if schedule else timedelta()) + timedelta(minutes=kind.length_minutes)
-        return await calendars.read_taken(
-            self._queries, room.provider_id, room.member_id, span[0] - before, span[1] + after, self._now
-        )
+        start, end = span[0] - before, span[1] + after
+        if self._known[0] <= start and end <= self._known[1]:
+            return self._taken
+        return await calendars.read_taken(self._queries, room.provider_id, room.member_id, start, end, self._now)
 
     async def _within(self, kind: SessionKind, span: Span, most: int) -> list[datetime]:
         before, found = self._looked.get((kind.length_minutes, span), (0, []))
@@ -250,8 +278,9 @@ class _Search:
     async def _look_within(self, kind: SessionKind, span: Span, most: int) -> list[datetime]:
         found: list[datetime] = []
         start, width = span[0], FIRST_WINDOW
+        known_until = self._known[1] - _MARGIN
         while start < span[1] and len(found) < most:
-            part = start, min(span[1], start + width)
+            part = start, min(span[1], known_until if start < known_until else start + width)
             taken = await self.taken(part, kind)
             found += islice(bookability.free(self._context, kind, part, taken, self._now), most - len(found))
             start, width = part[1], width * 2

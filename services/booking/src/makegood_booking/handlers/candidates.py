@@ -15,9 +15,8 @@ from makegood_contracts.reasons import Obstacle, ReasonCode
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.remedies import remedies_of
-from makegood_booking.handlers.bookability import BookabilityResult, judge_bookability
+from makegood_booking.handlers.bookability import BookabilityResult, judge_bookability, read_to_judge
 from makegood_booking.handlers.read_models import on_waitlist
-from makegood_booking.store.rooms import read_rooms
 
 ONE_ANSWER: Final = 1
 """The sequence of the answer: a proposal has only one."""
@@ -29,18 +28,19 @@ async def on_candidate_proposed(
     batch: Sequence[Received[WaitlistCandidateProposed]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
     """Judges each candidate, and stores what is held for it."""
-    rooms = await read_rooms(unit, {one.event.room_id for one in batch if is_id(one.event.room_id)})
     policy = await dependencies.policies.current(unit)
     for received in batch:
         event = received.event
-        place = rooms.get(event.room_id)
-        if place is None or (place.room.member_id, place.room.provider_id) != (event.member_id, event.provider_id):
+        stored = None
+        if is_id(event.room_id):
+            stored = await read_to_judge(unit, event.room_id, policy, unit.now, event.starts_at)
+        if stored is None or (stored.room.member_id, stored.room.provider_id) != (event.member_id, event.provider_id):
             unit.refuse(received.id, "not-its-parties")
             continue
         if event.decide_by + CLOCK_SKEW <= unit.now:
             continue  # nobody waits for the answer any more
         question = Question(event.starts_at, event.length_minutes, event.modality)
-        found = await judge_bookability(unit, place, policy, question, unit.now)
+        found = await judge_bookability(unit, stored, policy, question, unit.now)
         unit.publish(_judged(event, found), sequence=ONE_ANSWER, cause=received.cause)
     await on_waitlist([received for received in batch if received.id not in unit.refused], unit)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from makegood_calendar.hours import Span
@@ -33,25 +33,28 @@ _SPECIALTY: Final = Statement("SELECT specialty FROM provider_schedules WHERE pr
 _TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "removed"))
 _NO_TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "starts_at", "ends_at"))
 _OFFER: Final = upsert(waitlist_offers, "sequence", never_changed=("provider_id", "member_id"))
-# A session takes its time from its request until it ends, whether or not availability has answered. A session that
-# starts a day before the window cannot reach into it, because none is that long, including buffers.
-_TAKEN: Final = Statement("""
-SELECT 0, coalesce(blocked_from, starts_at), coalesce(blocked_until, ends_at) FROM sessions
-WHERE provider_id = :provider_id AND starts_at > CAST(:start AS timestamptz) - interval '1 day'
+TAKEN: Final = """
+SELECT 0 AS whose, coalesce(blocked_from, starts_at) AS opens, coalesce(blocked_until, ends_at) AS closes FROM sessions
+WHERE provider_id = {provider} AND starts_at > CAST(:start AS timestamptz) - interval '1 day'
     AND starts_at < CAST(:end AS timestamptz) + interval '1 day'
-    AND status = ANY(CAST(:live AS text[])) AND slot_state IN ('asked', 'held')
+    AND status IN ('requested', 'reserved', 'confirmed', 'in_session') AND slot_state IN ('asked', 'held')
 UNION ALL
 SELECT 0, blocked_from, blocked_until FROM waitlist_offers
-WHERE provider_id = :provider_id AND member_id <> :member_id AND lapses_at > :now
+WHERE provider_id = {provider} AND member_id <> {member} AND lapses_at > :now
 UNION ALL
 SELECT 1, starts_at, ends_at FROM time_off
-WHERE provider_id = :provider_id AND NOT removed AND ends_at > :start AND starts_at < :end
+WHERE provider_id = {provider} AND NOT removed AND ends_at > :start AND starts_at < :end
 UNION ALL
 SELECT 2, starts_at, ends_at FROM sessions
-WHERE member_id = :member_id AND starts_at > CAST(:start AS timestamptz) - interval '1 day' AND starts_at < :end
-    AND status = ANY(CAST(:live AS text[])) AND slot_state IN ('asked', 'held')
-""")
-_LIVE: Final = ("requested", "reserved", "confirmed", "in_session")
+WHERE member_id = {member} AND starts_at > CAST(:start AS timestamptz) - interval '1 day' AND starts_at < :end
+    AND status IN ('requested', 'reserved', 'confirmed', 'in_session') AND slot_state IN ('asked', 'held')
+"""
+"""What touches [:start, :end), for `taken_time`.
+
+A session takes its time from its request until it ends, whether or not availability has answered. A session that starts a
+day before the window cannot reach into it, because none is that long, including buffers.
+"""
+_TAKEN: Final = Statement(TAKEN.format(provider=":provider_id", member=":member_id"))
 
 
 async def publish(unit: UnitOfWork, event: SchedulePublished) -> None:
@@ -137,8 +140,14 @@ async def read_taken(
     queries: Queries, provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime
 ) -> TakenTime:
     """What touches [start, end): sessions as booking knows them, open offers to others, and time off."""
+    return taken_time(
+        await queries.fetch(_TAKEN(provider_id=provider_id, member_id=member_id, start=start, end=end, now=now))
+    )
+
+
+def taken_time(rows: Iterable[Iterable[Any]]) -> TakenTime:
+    """The rows of `TAKEN`."""
     lists: tuple[list[Span], list[Span], list[Span]] = ([], [], [])
-    taken = _TAKEN(provider_id=provider_id, member_id=member_id, start=start, end=end, now=now, live=_LIVE)
-    for whose, opens, closes in await queries.fetch(taken):
+    for whose, opens, closes in rows:
         lists[whose].append((opens, closes))
     return TakenTime(*lists)

@@ -19,8 +19,8 @@ from makegood_booking.domain.rooms import Room
 from makegood_booking.store.tables import rooms
 
 _C: Final = rooms.c
-_COLUMNS: Final = [_C[field.name] for field in fields(Room)]
-_ROOM: Final = select(*_COLUMNS)
+ROOM_COLUMNS: Final = [_C[field.name] for field in fields(Room)]
+_ROOM: Final = select(*ROOM_COLUMNS)
 _BY_ID: Final = _ROOM.where(_C.id == bindparam("id"))
 _READ: Final = Statement(_BY_ID)
 _LOCK: Final = Statement(_BY_ID.with_for_update())
@@ -42,7 +42,7 @@ _BOOKABLE: Final = Statement(
 )
 _ADD: Final = Statement(
     insert(rooms)
-    .values({each.name: bindparam(each.name) for each in _COLUMNS})
+    .values({each.name: bindparam(each.name) for each in ROOM_COLUMNS})
     .on_conflict_do_nothing(index_elements=[_C.member_id, _C.provider_id], index_where=text("status = 'active'"))
     .returning(_C.id)
 )
@@ -83,9 +83,9 @@ class RoomToBook:
     specialty: Specialty
 
 
-def _room(row: Row) -> Room:
-    # Some rows have further columns.
-    return Room(str(row[0]), *row[1 : len(_COLUMNS)])
+def room_of(row: Row) -> Room:
+    """The room in a row that begins with `ROOM_COLUMNS`."""
+    return Room(str(row[0]), *row[1 : len(ROOM_COLUMNS)])
 
 
 async def add_room(unit: UnitOfWork, room: Room) -> bool:
@@ -95,28 +95,28 @@ async def add_room(unit: UnitOfWork, room: Room) -> bool:
 
 async def active_room(queries: Queries, member_id: str, provider_id: str) -> Room | None:
     row = await queries.fetch_one(_ACTIVE(member_id=member_id, provider_id=provider_id))
-    return _room(row) if row else None
+    return room_of(row) if row else None
 
 
 async def read_room(queries: Queries, room_id: str) -> Room | None:
     row = await queries.fetch_one(_READ(id=room_id))
-    return _room(row) if row else None
+    return room_of(row) if row else None
 
 
 async def lock_room(unit: UnitOfWork, room_id: str) -> Room | None:
     row = await unit.fetch_one(_LOCK(id=room_id))
-    return _room(row) if row else None
+    return room_of(row) if row else None
 
 
 async def lock_active_of(unit: UnitOfWork, people: Collection[str]) -> list[Room]:
     """The active rooms of these people, as members or providers, locked in a fixed order."""
-    return [_room(row) for row in await unit.fetch(_LOCK_ACTIVE_OF(people=list(people)))]
+    return [room_of(row) for row in await unit.fetch(_LOCK_ACTIVE_OF(people=list(people)))]
 
 
 async def read_rooms(queries: Queries, room_ids: Collection[str]) -> dict[str, RoomToBook]:
     """The rooms with these ids, by id."""
     found = await queries.fetch(_BOOKABLE(id=list(room_ids)))
-    return {str(row["id"]): RoomToBook(_room(row), *row[len(_COLUMNS) :]) for row in found}
+    return {str(row["id"]): RoomToBook(room_of(row), *row[len(ROOM_COLUMNS) :]) for row in found}
 
 
 async def save_room(unit: UnitOfWork, room: Room) -> bool:
@@ -172,7 +172,7 @@ async def list_rooms(
     """At most `most` rooms, oldest first, of the member or the provider. Everybody's if both are None."""
     filters = {"member_id": member_id, "provider_id": provider_id, "status": status, "after": after}
     given: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
-    return [_room(row) for row in await queries.fetch(_list(frozenset(given))(**given, most=most))]
+    return [room_of(row) for row in await queries.fetch(_list(frozenset(given))(**given, most=most))]
 
 
 @cache
