@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from makegood_calendar.zones import instant
@@ -105,8 +104,9 @@ class Hours:
         day = start.astimezone(self.zone).date() - _ONE_DAY
         last = end.astimezone(self.zone).date() + _ONE_DAY
         latest = start - step
+        closed_from = [opens for opens, _ in closed]
         while day <= last:
-            moments: set[datetime] = set()
+            moments: list[datetime] = []
             for opens, closes in self.on(day):
                 if closes <= start or opens >= end:
                     continue
@@ -115,9 +115,9 @@ class Hours:
                 # If the hours continue without a gap, a session may run past the end of its range.
                 fits = next(until for since, until in self.near(opens)[1] if since <= opens < until) - length
                 while moment < stop and moment <= fits:
-                    before = bisect_left(closed, moment, key=itemgetter(0)) - 1
+                    before = bisect_left(closed_from, moment) - 1
                     if before < 0 or closed[before][1] <= moment:
-                        moments.add(moment)
+                        moments.append(moment)
                         moment += step
                     elif closed[before][1] < stop:
                         moment -= (moment - closed[before][1]) // step * step

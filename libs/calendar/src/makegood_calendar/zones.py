@@ -6,8 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-_LOCAL = len("2026-11-24T10:00")
-
 
 @lru_cache(maxsize=16_384)
 def instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
@@ -22,4 +20,5 @@ def instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
 
 def local_text(moment: datetime, zone: ZoneInfo) -> str:
     """What clocks in `zone` show at `moment`: `2026-11-24T10:00`."""
-    return moment.astimezone(zone).isoformat(timespec="minutes")[:_LOCAL]
+    local = moment.astimezone(zone)
+    return f"{local.date().isoformat()}T{local.time().isoformat('minutes')}"  # in parts, because it does not need the offset

@@ -6,12 +6,14 @@ from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from makegood_plans.plans import Plan
 
 
+@lru_cache(maxsize=4096)
 def start_of_day(day: date, time_zone: str) -> datetime:
     """The first instant of a day in a zone, in UTC. A midnight that is skipped is read as RFC 5545 §3.3.5 says."""
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
