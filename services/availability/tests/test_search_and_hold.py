@@ -168,7 +168,7 @@ async def test_who_reads_the_events_knows_the_schedule_that_the_service_itself_g
     (published,) = await harness.outbox()
     assert isinstance(published, SchedulePublished)
     async with harness.database.reading() as queries:
-        own = (await harness.dependencies.schedules.load(queries, ["doc"]))["doc"]
+        own = (await harness.dependencies.schedules.load(queries, ["doc"], harness.clock.now()))["doc"]
     assert schedule_of(published) == own == written
     off = {"starts_at": at(10).isoformat(), "ends_at": at(12).isoformat(), "note": "dentist"}
     assert (await provider.post("/v1/providers/doc/time-off", json=off)).status_code == 201

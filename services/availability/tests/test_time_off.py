@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -66,6 +67,20 @@ async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_bec
     assert cancelled.status_code == 201
     assert (await _added(harness)).cancels == (requested.session_id, inside.session_id)
     assert await harness.value("SELECT count(*) FROM slot_holds WHERE live") == 5
+
+
+async def test_what_is_kept_of_a_schedule_leaves_out_time_off_that_is_long_over(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    await harness.publish()
+    doc = client("provider", "doc")
+    lunch, evening = ({"starts_at": at(hour).isoformat(), "ends_at": at(hour + 1).isoformat()} for hour in (12, 17))
+    for off in (lunch, evening):
+        assert (await doc.post(TIME_OFF, json=off)).status_code == 201
+    harness.clock.moment = at(13) + timedelta(days=1)
+    async with harness.database.transaction(CAUSE) as unit:
+        kept = (await harness.dependencies.schedules.keep(unit, ["doc"]))["doc"]
+    assert kept.time_off == [(at(17), at(18))]
 
 
 async def _waits_or_ends(harness: AvailabilityHarness, task: asyncio.Task[Any]) -> None:

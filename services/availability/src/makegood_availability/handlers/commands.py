@@ -180,7 +180,7 @@ async def join_waitlist(
     )
     if new.waits_until <= unit.now:
         raise FieldRefused("to", "That time is in the past.")
-    schedule = (await dependencies.schedules.load(unit, [room.provider_id])).get(room.provider_id)
+    schedule = (await dependencies.schedules.load(unit, [room.provider_id], unit.now)).get(room.provider_id)
     if schedule is not None and not is_kind_offered(new, schedule, unit.now):
         raise RuleRefused("slot-not-offered", "The provider does not offer sessions of this length and modality.")
     entry = await join(unit, dependencies, new)

@@ -87,7 +87,7 @@ async def return_offers(
     Members whose slot or venue is gone, or who were only candidates, keep waiting.
     """
     entries = await _lock_taken_by(unit, session_ids)
-    schedules = await dependencies.schedules.load(unit, {entry.provider_id for entry in entries})
+    schedules = await dependencies.schedules.load(unit, {entry.provider_id for entry in entries}, unit.now)
     changes = WaitlistChanges()
     for entry in entries:
         offer, schedule = entry.offer, schedules.get(entry.provider_id)

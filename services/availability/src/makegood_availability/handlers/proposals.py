@@ -80,7 +80,7 @@ async def propose_next(
     by_provider: dict[str, list[WaitlistEntry]] = {}
     for entry in await waitlist.open_of_providers(unit, awaited):
         by_provider.setdefault(entry.provider_id, []).append(entry)
-    schedules = await dependencies.schedules.load(unit, by_provider.keys())
+    schedules = await dependencies.schedules.load(unit, by_provider.keys(), unit.now)
     changes = WaitlistChanges()
     for provider_id, before in by_provider.items():
         schedule = schedules.get(provider_id)

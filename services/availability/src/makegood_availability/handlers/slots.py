@@ -17,7 +17,7 @@ from makegood_availability.dependencies import Dependencies
 from makegood_availability.store import schedules
 from makegood_availability.store.busy_times import BusyTimes, busy_times, member_of
 
-_FIRST_SEARCHED: Final = timedelta(days=4)
+_FIRST_SEARCHED: Final = timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,9 @@ async def _schedule_and_venue(
     queries: Queries, dependencies: Dependencies, asked: SlotQuestion
 ) -> tuple[Schedule | None, Venue | None]:
     """The provider's schedule (None if they only entered time off) and the venue. Raises NotFound if either is unknown."""
-    schedule = (await dependencies.schedules.load(queries, [asked.provider_id])).get(asked.provider_id)
+    schedule = (await dependencies.schedules.load(queries, [asked.provider_id], dependencies.clock.now())).get(
+        asked.provider_id
+    )
     if schedule is None and await schedules.read(queries, asked.provider_id) is None:
         raise NotFound("provider")
     if asked.venue_id is None:

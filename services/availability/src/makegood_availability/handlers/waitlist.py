@@ -113,7 +113,7 @@ async def on_candidate_judged(
     ids = {received.event.entry_id for received in batch if is_id(received.event.entry_id)}
     await waitlist.lock_waitlists(unit, {entry.provider_id for entry in await waitlist.by_ids(unit, ids)})
     entries = {entry.id: entry for entry in await waitlist.by_ids(unit, ids)}
-    schedules = await dependencies.schedules.load(unit, {entry.provider_id for entry in entries.values()})
+    schedules = await dependencies.schedules.load(unit, {entry.provider_id for entry in entries.values()}, unit.now)
     offer_time = await waitlist.offer_time(unit)
     changes, causes = WaitlistChanges(), {}
     for received in batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from makegood_calendar.hours import Span
@@ -19,6 +19,8 @@ from makegood_availability.store.bodies import schedule_of
 from makegood_availability.store.cache import VersionedCache
 from makegood_availability.store.tables import schedules, time_off
 
+_PAST: Final = timedelta(days=1)
+"""Time off that ended before this concerns no session that can still be asked for, and would only pile up."""
 _S: Final = schedules.c
 _T: Final = time_off.c
 
@@ -30,7 +32,8 @@ _KEEP_VERSIONS = Statement(_VERSIONS.order_by(_S.provider_id).with_for_update(re
 
 def _of_time_off(moment: ColumnElement[datetime]) -> ColumnElement[Any]:
     moments = func.array_agg(aggregate_order_by(moment, _T.starts_at, _T.id))
-    return func.coalesce(select(moments).where(_T.provider_id == _S.provider_id).scalar_subquery(), text("'{}'"))
+    ahead = select(moments).where(_T.provider_id == _S.provider_id, _T.ends_at > bindparam("since"))
+    return func.coalesce(ahead.scalar_subquery(), text("'{}'"))
 
 
 _READ_BODIES = Statement(
@@ -96,7 +99,7 @@ class TimeOff:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a provider has published. The time off is part of the schedule's version."""
+    """What a provider has published. The time off is part of the schedule's version. What is long over is left out."""
 
     schedule: Schedule
     time_off: Sequence[Span]
@@ -113,9 +116,9 @@ class ScheduleCache:
         last = self._parsed.last(provider_id)
         return None if last is None else (last[0], last[1].schedule)
 
-    async def load(self, queries: Queries, provider_ids: Collection[str]) -> dict[str, Schedule]:
+    async def load(self, queries: Queries, provider_ids: Collection[str], now: datetime) -> dict[str, Schedule]:
         """The published schedules of these providers. Providers without one are left out."""
-        found = await self._get(queries, _READ_VERSIONS, provider_ids)
+        found = await self._get(queries, _READ_VERSIONS, provider_ids, now)
         return {provider_id: published.schedule for provider_id, published in found.items()}
 
     async def keep(self, unit: UnitOfWork, provider_ids: Collection[str]) -> dict[str, Published]:
@@ -124,13 +127,15 @@ class ScheduleCache:
         So a session is either held before time off is entered, and then named to the provider, or refused because of it
         (AVAIL-1).
         """
-        return await self._get(unit, _KEEP_VERSIONS, provider_ids)
+        return await self._get(unit, _KEEP_VERSIONS, provider_ids, unit.now)
 
-    async def _get(self, queries: Queries, versions: Statement, provider_ids: Collection[str]) -> dict[str, Published]:
+    async def _get(
+        self, queries: Queries, versions: Statement, provider_ids: Collection[str], now: datetime
+    ) -> dict[str, Published]:
         rows = await queries.fetch(versions(provider_id=list(provider_ids)))
 
         async def read(missing: Collection[str]) -> dict[str, tuple[int, Published]]:
-            bodies = await queries.fetch(_READ_BODIES(provider_id=list(missing)))
+            bodies = await queries.fetch(_READ_BODIES(provider_id=list(missing), since=now - _PAST))
             return {provider_id: (version, _published(*published)) for provider_id, version, *published in bodies}
 
         return await self._parsed.get({row["provider_id"]: row["version"] for row in rows}, read)
