@@ -11,7 +11,6 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta
 from makegood_notifications.mail.filling import Layout, line
 from makegood_notifications.mail.languages import FOLDER
-from markupsafe import escape
 
 PLAIN: Final = Environment(undefined=StrictUndefined, autoescape=False)
 CONDITIONS: Final = ("in_person", "rebookable", "forfeits", "tentative", "invited")
@@ -71,6 +70,6 @@ def test_a_layout_reads_as_the_template_engine_writes_it(
             keep_trailing_newline=not markup,
         )
         template = environment.get_template(f"layout.{kind}.j2")
-        layout = Layout(template, escape if markup else str)
+        layout = Layout(template, environment.filters["escape"] if markup else str)
         for _ in range(2):  # the second time it is prepared
             assert layout.render(words, details=details, **lists) == template.render(words, details=rows, **lists)

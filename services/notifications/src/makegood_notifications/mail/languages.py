@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import escape
 
 from makegood_notifications.mail.filling import Layout, line
 
@@ -73,7 +72,7 @@ def templates() -> tuple[Layout, Layout, dict[str, Language]]:
     )
     languages = {folder.parent.name: Language(folder.parent.name, plain) for folder in FOLDER.glob("*/messages.toml")}
     return (
-        Layout(html.get_template("layout.html.j2"), escape),
+        Layout(html.get_template("layout.html.j2"), html.filters["escape"]),
         Layout(text.get_template("layout.txt.j2")),
         languages,
     )
