@@ -13,7 +13,7 @@ from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.http.structs import answer_page, struct_of
+from makegood_chassis.http.structs import answer_page, row_struct_of, struct_of
 
 from makegood_credits.api.models import (
     CreditsView,
@@ -33,7 +33,7 @@ from makegood_credits.domain.plans import PLANS
 from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.handlers.publishing import signed_amount
 from makegood_credits.store import reads
-from makegood_credits.store.personal_data import BY_HAND, read_reasons
+from makegood_credits.store.personal_data import open_reasons
 
 router = APIRouter(tags=["credits"])
 
@@ -41,7 +41,7 @@ _Credits: Final = struct_of(CreditsView)
 _Lot: Final = struct_of(LotView)
 _Unusable: Final = struct_of(UnusableView)
 _NextCredits: Final = struct_of(NextCreditsView)
-_LedgerItem: Final = struct_of(LedgerItem)
+_LedgerItem: Final = row_struct_of(LedgerItem)
 
 
 @router.get(
@@ -93,7 +93,7 @@ async def list_ledger(
     async with dependencies.database.reading() as queries:
         rows = await reads.entries_of(queries, member_id, position[0] if position else None, limit + 1)
         await log.record(queries, access, role, member_id)
-        reasons = await read_reasons(queries, "entry", [row["id"] for row in rows if row["reason"] == BY_HAND])
+        reasons = await open_reasons(queries, [row["written"] for row in rows if row["written"] is not None])
     items, following = page(rows, limit, lambda row: _item(row, reasons), lambda row: (row["number"],))
     return answer_page(items, following)
 
@@ -147,15 +147,6 @@ def _lot(lot: Lot, why: Unusable | None) -> LotView:
 
 
 def _item(row: Any, reasons: Mapping[str, str]) -> LedgerItem:
-    return _LedgerItem(
-        id=row["id"],
-        kind=row["kind"],
-        amount=signed_amount(row["kind"], row["amount"], row["debit_account"], row["credit_account"]),
-        lot_id=row["credit_lot"] or row["debit_lot"],
-        session_id=row["session_id"],
-        reason=reasons.get(row["id"], row["reason"]),
-        made_by=row["made_by"],
-        made_at=row["made_at"],
-        available_after=row["available_after"],
-        held_after=row["held_after"],
-    )
+    id_, kind, amount, lot_id, session_id, reason, *rest, debit_account, credit_account, _, _ = row
+    signed = signed_amount(kind, amount, debit_account, credit_account)
+    return _LedgerItem(id_, kind, signed, lot_id, session_id, reasons.get(id_, reason), *rest)

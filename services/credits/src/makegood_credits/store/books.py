@@ -32,6 +32,8 @@ _E: Final = enrolments.c
 
 LOT: Final = texts(_L)
 """A lot, as `lot_of` reads it."""
+LOT_WITHOUT_GUARANTEES: Final = texts(each for each in _L if each.key != "guarantees")
+"""The first fields of a `Lot`, in order."""
 ENROLMENT: Final = texts(_E)
 """An enrolment, as `enrolment_of` reads it."""
 

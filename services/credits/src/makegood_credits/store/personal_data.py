@@ -4,16 +4,16 @@ member's key, and erased with the member.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.statements import Statement, any_of, batch
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from makegood_credits.store.tables import support_reasons
+from makegood_credits.store.tables import constant, support_reasons
 
 BY_HAND: Final = "Made by support."
 """What replaces the reason, and is all that is left of it once the member is erased."""
@@ -53,10 +53,21 @@ async def keep_reason(unit: UnitOfWork, kind: ReasonKind, member_id: str, ids: S
 
 async def read_reasons(queries: Queries, kind: ReasonKind, ids: Sequence[object]) -> dict[str, str]:
     """What was written about them, if there is anything and the member was not erased."""
-    rows = await queries.fetch(_READ(kind=kind, entity_id=list(ids))) if ids else []
-    texts = await queries.personal_data.open(queries, [(_place_of(row), row["sealed"]) for row in rows])
+    return await open_reasons(queries, await queries.fetch(_READ(kind=kind, entity_id=list(ids))) if ids else [])
+
+
+def reason_of(kind: ReasonKind, entity_id: ColumnElement[str]) -> ScalarSelect[Any]:
+    """What `open_reasons` reads, as a column of a larger statement: null if nothing was written."""
+    return select(func.row(*_S)).where(_S.kind == constant(kind), _S.entity_id == entity_id).scalar_subquery()
+
+
+async def open_reasons(queries: Queries, rows: Sequence[Iterable[Any]]) -> dict[str, str]:
+    """The texts in rows of `support_reasons`, by what they are about, without those of members who were erased."""
+    written = [(_place(kind, str(id_), member_id), reason, sealed) for kind, id_, member_id, reason, sealed in rows]
+    texts = await queries.personal_data.open(queries, [(place, sealed) for place, _, sealed in written])
     found = {
-        str(row["entity_id"]): row["reason"] if text is None else text for row, text in zip(rows, texts, strict=True)
+        place.row.partition("/")[2]: reason if text is None else text
+        for (place, reason, _), text in zip(written, texts, strict=True)
     }
     return {one: text for one, text in found.items() if text is not None}
 

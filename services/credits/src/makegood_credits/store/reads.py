@@ -6,17 +6,19 @@ from datetime import datetime
 from typing import Final
 
 from makegood_chassis.database import Queries, Row
-from makegood_chassis.statements import Statement
-from sqlalchemy import BigInteger, Integer, Text, bindparam, or_, select, true
+from makegood_chassis.statements import MOMENT, Statement
+from sqlalchemy import BigInteger, Integer, Text, bindparam, case, cast, func, or_, select, true
 
 from makegood_credits.domain.balance import Balance, balance_of
-from makegood_credits.domain.book import AVAILABLE, EXPIRED
+from makegood_credits.domain.book import AVAILABLE, EXPIRED, Lot
 from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.enrolling import Lapse
-from makegood_credits.store.books import ENROLMENT, IN_USE, LOT, enrolment_of, lot_of
+from makegood_credits.store.books import ENROLMENT, IN_USE, LOT_WITHOUT_GUARANTEES, enrolment_of
 from makegood_credits.store.payments import latest_refund
+from makegood_credits.store.personal_data import BY_HAND, reason_of
 from makegood_credits.store.tables import (
     accounts,
+    constant,
     enrolments,
     invoices,
     ledger_entries,
@@ -35,17 +37,28 @@ _LIMIT: Final = bindparam("limit", type_=Integer())
 _NEWEST: Final = 2**63 - 1
 """Above every number."""
 
-_LOTS = Statement(select(*LOT).where(_L.member_id == _MEMBER, IN_USE).order_by(_L.expires_at.asc().nulls_last(), _L.id))
 _ENROLMENTS = Statement(select(*ENROLMENT).where(_E.member_id == _MEMBER))
-_ENROLMENTS_NOT_OVER = Statement(
-    select(*ENROLMENT).where(
-        _E.member_id == _MEMBER, or_(_E.covers_until.is_(None), _E.covers_until > bindparam("now"))
-    )
+_LOTS_IN_USE: Final = (
+    select(func.row(*LOT_WITHOUT_GUARANTEES))
+    .where(_L.member_id == _MEMBER, IN_USE)
+    .order_by(_L.expires_at.asc().nulls_last(), _L.id)
+)
+_ENROLMENTS_NOT_OVER: Final = select(func.row(*ENROLMENT)).where(
+    _E.member_id == _MEMBER, or_(_E.covers_until.is_(None), _E.covers_until > bindparam("now", type_=MOMENT))
+)
+_BALANCE = Statement(
+    select(func.array(_LOTS_IN_USE.scalar_subquery()), func.array(_ENROLMENTS_NOT_OVER.scalar_subquery()))
 )
 _VERSION = Statement(select(accounts.c.enrolment_sequence).where(accounts.c.member_id == _MEMBER))
 
 _ENTRIES = Statement(
-    select(*texts(each for each in _J if each.key not in ("member_id", "hold_id")))
+    select(
+        *texts((_J.id, _J.kind, _J.amount)),
+        cast(func.coalesce(_J.credit_lot, _J.debit_lot), Text()).label("lot_id"),
+        *texts((_J.session_id, _J.reason, _J.made_by, _J.made_at, _J.available_after, _J.held_after)),
+        *(_J.debit_account, _J.credit_account, _J.number),
+        case((_J.reason == constant(BY_HAND), reason_of("entry", _J.id))).label("written"),
+    )
     .where(_J.member_id == _MEMBER, _J.number < _BEFORE)
     .order_by(_J.number.desc())
     .limit(_LIMIT)
@@ -74,8 +87,10 @@ _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 
 async def balance(queries: Queries, member: str, now: datetime) -> Balance:
     """Available, held and unusable credits of the member. Lots that lapse first come first (CRED-4)."""
-    covered = [enrolment_of(row) for row in await queries.fetch(_ENROLMENTS_NOT_OVER(member=member, now=now))]
-    return balance_of((lot_of(row) for row in await queries.fetch(_LOTS(member=member))), covered, now)
+    found = await queries.fetch_one(_BALANCE(member=member, now=now))
+    assert found is not None
+    lots_in_use, not_over = found
+    return balance_of((Lot(*row) for row in lots_in_use), (enrolment_of(row) for row in not_over), now)
 
 
 async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment], int]:
@@ -85,7 +100,7 @@ async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment],
 
 
 async def entries_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
-    """The member's entries, newest first, below the number `before`."""
+    """The member's entries, newest first, below the number `before`, each with what support wrote about it (`open_reasons`)."""
     return await queries.fetch(_ENTRIES(member=member, before=_NEWEST if before is None else before, limit=limit))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
-from makegood_chassis.database import Row
 from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.http.structs import answer_page, struct_of
+from makegood_chassis.http.structs import answer_page, row_struct_of, struct_of
 from makegood_contracts.ids import is_id
 
 from makegood_notifications.api.models import DeliveryView, InAppView
@@ -19,7 +18,7 @@ from makegood_notifications.store.delivery_lists import InApp
 
 router = APIRouter()
 
-_Delivery: Final = struct_of(DeliveryView)
+_Delivery: Final = row_struct_of(DeliveryView)
 _InApp: Final = struct_of(InAppView)
 
 
@@ -46,11 +45,11 @@ async def list_deliveries(
         rows = await delivery_lists.listed(
             queries, person_id=person_id, session_id=session_id, before=before, limit=limit + 1
         )
-        people = {row["person_id"] for row in rows[:limit]} | ({person_id} if person_id is not None else set())
+        people = {person_id} if person_id is not None else {row["person_id"] for row in rows[:limit]}
         await log.record(
             queries, access, role, *sorted(people), entity=f"session:{session_id}" if session_id is not None else None
         )
-    items, following = page(rows, limit, _view, lambda row: (row["id"],))
+    items, following = page(rows, limit, lambda row: _Delivery(*row), lambda row: (row["id"],))
     return answer_page(items, following)
 
 
@@ -100,7 +99,3 @@ async def list_in_app_messages(
 
     items, following = page(rows, limit, view, lambda message: (message.id,))
     return answer_page(items, following)
-
-
-def _view(row: Row) -> DeliveryView:
-    return _Delivery(**row)

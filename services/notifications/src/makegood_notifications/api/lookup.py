@@ -5,6 +5,7 @@ moment.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 from makegood_chassis.database import Queries
@@ -15,10 +16,11 @@ from makegood_contracts.ids import is_just_made
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.plans import Enrolment
 from makegood_notifications.store import plans, read_models
+from makegood_notifications.store.chat import Chat, find_chat
 from makegood_notifications.store.read_models import Room, Session
 
 T = TypeVar("T")
-E = TypeVar("E", Room, Session)
+E = TypeVar("E", Room, Chat, Session)
 
 EVENT_LAG: Final = 1.0
 """Seconds that a request waits for the event of something that was created a moment ago."""
@@ -32,6 +34,14 @@ async def room_of(
     """
     stale = "closed" if to_write else None
     return await _of_party(dependencies, "room", room_id, access, read_models.find_room, stale)
+
+
+async def chat_of(
+    dependencies: Dependencies, room_id: str, access: Access, *, before: str | None, limit: int
+) -> tuple[Chat, Role]:
+    """As `room_of`, with the newest `limit` messages older than the message `before`, all in one statement."""
+    find = partial(find_chat, before=before, limit=limit)
+    return await _of_party(dependencies, "room", room_id, access, find, None)
 
 
 async def session_of(

@@ -10,18 +10,17 @@ from makegood_chassis.http.mutations import UnversionedMutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.http.structs import answer_page, struct_of
+from makegood_chassis.http.structs import answer_page, row_struct_of
 
-from makegood_notifications.api.lookup import enrolments_of, room_of
+from makegood_notifications.api.lookup import chat_of, enrolments_of, room_of
 from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest
 from makegood_notifications.api.parameters import DependenciesOf, id_before
 from makegood_notifications.handlers import commands
 from makegood_notifications.store import chat
-from makegood_notifications.store.chat import Message
 
 router = APIRouter(tags=["chat"])
 
-_Message: Final = struct_of(MessageView)
+_Message: Final = row_struct_of(MessageView)
 
 
 @router.get("/v1/rooms/{room_id}/messages", summary="Read the chat", response_model=Page[MessageView])
@@ -34,25 +33,12 @@ async def list_messages(
     cursor: Cursor = None,
 ) -> Response:
     """Lists what the two parties wrote and what the platform told them, newest first."""
-    before = id_before(cursor)
-    room, role = await room_of(dependencies, room_id, access)
+    room, role = await chat_of(dependencies, room_id, access, before=id_before(cursor), limit=limit + 1)
     async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
-        rows = await chat.messages(queries, room_id, before=before, limit=limit + 1)
-    items, following = page(rows, limit, _view, lambda message: (message.id,))
+        messages = await chat.opened(queries, room.rows)
+    items, following = page(messages, limit, lambda message: _Message(*message), lambda message: (message.id,))
     return answer_page(items, following)
-
-
-def _view(message: Message) -> MessageView:
-    return _Message(
-        id=message.id,
-        room_id=message.room_id,
-        kind=message.kind,
-        template=message.template,
-        text=message.text,
-        sender_id=message.sender_id,
-        sent_at=message.sent_at,
-    )
 
 
 @router.post(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 
 from makegood_notifications.domain.venues import named_in, with_names
 from makegood_notifications.store import venues
-from makegood_notifications.store.tables import chat_messages, names
+from makegood_notifications.store.read_models import Room
 
 _TABLE: Final = "chat_messages"
 REMARK: Final = "cancellation-remark"
@@ -28,12 +28,19 @@ WITH message AS (
 )
 SELECT posted FROM posted
 """
-COLUMNS: Final = names(each for each in chat_messages.c if each is not chat_messages.c.event_id)
-_PAGE: Final = f"""
-SELECT {COLUMNS} FROM chat_messages
-WHERE room_id = $1 AND ($2::uuid IS NULL OR id < $2)
-ORDER BY id DESC LIMIT $3
+COLUMNS: Final = "id::text, room_id::text, kind, template, text, sender_id, sent_at, sealed"
+"""What `opened` reads: the fields of `Message`, and the encrypted text."""
+_CHAT: Final = f"""
+SELECT page.*, rooms.member_id, rooms.provider_id, rooms.status
+FROM rooms LEFT JOIN LATERAL (
+    SELECT {COLUMNS} FROM chat_messages
+    WHERE room_id = rooms.id AND chat_messages.id < $2
+    ORDER BY chat_messages.id DESC LIMIT $3
+) AS page ON true
+WHERE rooms.id = $1
 """  # noqa: S608 (constant columns)
+_NEWEST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""Above every id."""
 _IN_THE_CLEAR: Final = """
 SELECT id, sender_id, text FROM chat_messages WHERE kind = 'text' AND text <> ''
 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -50,8 +57,7 @@ VALUES ($1, $2, 'text', '{REMARK}', '', $3, $4, $5) ON CONFLICT (id) DO NOTHING
 """  # noqa: S608 (constants)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A chat message. `text` is empty if its author was erased."""
 
     id: str
@@ -61,6 +67,13 @@ class Message:
     text: str
     sender_id: str | None
     sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Chat(Room):
+    """A room with a page of its chat, newest first. `opened` makes messages of the rows."""
+
+    rows: Sequence[Row]
 
 
 async def share(unit: UnitOfWork, message_id: str, room_id: str, text: str, sender_id: str, sent_at: datetime) -> None:
@@ -83,9 +96,13 @@ async def post(unit: UnitOfWork, message: Message, sender: str, parties: tuple[s
     return posted
 
 
-async def messages(queries: Queries, room_id: str, *, before: str | None, limit: int) -> list[Message]:
-    """The newest `limit` messages older than the message `before`, newest first."""
-    return await opened(queries, await queries.fetch(_PAGE, room_id, before, limit))
+async def find_chat(queries: Queries, room_id: str, *, before: str | None, limit: int) -> Chat | None:
+    """The room, if this service knows it, with its newest `limit` messages older than the message `before`."""
+    rows = await queries.fetch(_CHAT, room_id, before or _NEWEST, limit)
+    if not rows:
+        return None
+    member_id, provider_id, status = rows[0][-3:]
+    return Chat(room_id, member_id, provider_id, status, rows if rows[0]["id"] is not None else ())
 
 
 async def opened(queries: Queries, rows: Sequence[Row]) -> list[Message]:
@@ -93,15 +110,14 @@ async def opened(queries: Queries, rows: Sequence[Row]) -> list[Message]:
     named = await venues.find(
         queries, {one for row in rows if row["kind"] == "system" for one in named_in(row["text"])}
     )
-    places = [(Place(_TABLE, str(row["id"]), row["sender_id"] or ""), row["sealed"]) for row in rows]
-    texts = await queries.personal_data.open(queries, places)
-    return [
-        Message(
-            str(row["id"]), str(row["room_id"]), row["kind"], row["template"],
-            with_names(row["text"], named) if text is None else text, row["sender_id"], row["sent_at"],
-        )
-        for row, text in zip(rows, texts, strict=True)
-    ]  # fmt: skip
+    sealed = [(Place(_TABLE, row["id"], row["sender_id"] or ""), row["sealed"]) for row in rows if row["sealed"]]
+    texts = iter(await queries.personal_data.open(queries, sealed))
+    messages = []
+    for id_, room_id, kind, template, clear, sender_id, sent_at, sealed_text, *_ in rows:
+        text = next(texts) if sealed_text else None
+        said = with_names(clear, named) if text is None else text
+        messages.append(Message(id_, room_id, kind, template, said, sender_id, sent_at))
+    return messages
 
 
 async def seal_messages(unit: UnitOfWork, at_once: int) -> int:

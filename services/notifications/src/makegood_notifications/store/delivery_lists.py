@@ -91,7 +91,7 @@ def _list(filters: frozenset[str]) -> Statement:
 async def listed(
     queries: Queries, *, person_id: str | None, session_id: str | None, before: str | None, limit: int
 ) -> Sequence[Row]:
-    """The newest `limit` deliveries older than `before`, newest first: the columns that `DeliveryView` shows."""
+    """The newest `limit` deliveries older than `before`, newest first: the fields of `DeliveryView`, in its order."""
     filters = {"person_id": person_id, "session_id": session_id, "before": before}
     given = {name: value for name, value in filters.items() if value is not None}
     return await queries.fetch(_list(frozenset(given))(**given, limit=limit))

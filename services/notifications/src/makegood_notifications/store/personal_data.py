@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,7 +29,7 @@ _PAGES: Final = {
     "messages": f"""
         SELECT {chat.COLUMNS} FROM chat_messages
         WHERE room_id IN ({_ROOMS}) AND (sender_id = $1 OR kind = 'system') AND ($2::uuid IS NULL OR id > $2)
-        ORDER BY id LIMIT $3""",
+        ORDER BY chat_messages.id LIMIT $3""",
     "deliveries": """
         SELECT id, channel, template, subject, status, reason, session_id, sent_at, invited, recipient FROM deliveries
         WHERE person_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
@@ -93,7 +92,9 @@ async def pages(
         async with database.reading() as queries:
             rows = await queries.fetch(_PAGES[name], person_id, last, at_once)
             items = (
-                [asdict(one) for one in await chat.opened(queries, rows)] if name == "messages" else [*map(dict, rows)]
+                [one._asdict() for one in await chat.opened(queries, rows)]
+                if name == "messages"
+                else [*map(dict, rows)]
             )
         if items:
             yield items
