@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from abc import ABCMeta
+from collections.abc import AsyncIterator, Collection
+from datetime import UTC, datetime
+from types import FrameType
 
 import asyncpg
 import pytest
@@ -173,3 +177,52 @@ async def test_closing_waits_for_what_is_lent(database_factory: DatabaseFactory)
         assert await queries.fetch_value("SELECT 1") == 1
         assert not closing.done()
     await closing
+
+
+async def test_values_of_arrays_are_written_without_asking_abstract_classes(connections: Connections) -> None:
+    texts = [f"text {number}" for number in range(100)]
+    asked = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal asked
+        asked += event == "call" and frame.f_code is ABCMeta.__instancecheck__.__code__
+
+    async with connections.loan() as connection:
+        await connection.fetchval("SELECT $1::text[]", texts)
+        sys.setprofile(count)
+        try:
+            found = await connection.fetchval("SELECT $1::text[]", texts)
+        finally:
+            sys.setprofile(None)
+    assert found == texts
+    assert asked < 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("text[]", ["a", None, ""]),
+        ("text[]", [["a", "b"], ["c", None]]),
+        ("int[]", [1, None, -3]),
+        ("timestamptz[]", [datetime(2026, 11, 24, tzinfo=UTC), None]),
+        ("bytea[]", [b"a\x00", None]),
+        ("jsonb[]", [{"a": [1, "b"]}, None, "c"]),
+        ("text[]", []),
+    ],
+)
+async def test_arrays_are_read_as_they_were_written(connections: Connections, kind: str, values: list[object]) -> None:
+    async with connections.loan() as connection:
+        assert await connection.fetchval(f"SELECT $1::{kind}", values) == values
+
+
+@pytest.mark.parametrize("values", [("a", "b"), {"a": 1, "b": 2}.keys(), {1: "a", 2: "b"}.values()])
+async def test_other_collections_are_arrays_too(connections: Connections, values: Collection[str]) -> None:
+    async with connections.loan() as connection:
+        assert await connection.fetchval("SELECT $1::text[]", values) == ["a", "b"]
+        assert sorted(await connection.fetchval("SELECT $1::text[]", frozenset(values))) == ["a", "b"]
+
+
+async def test_a_text_is_no_array(connections: Connections) -> None:
+    async with connections.loan() as connection:
+        with pytest.raises(asyncpg.DataError):
+            await connection.fetchval("SELECT $1::text[]", "ab")

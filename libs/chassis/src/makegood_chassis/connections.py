@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.protocol import protocol
 
 _json_encode = msgspec.json.Encoder().encode
 _json_decode = msgspec.json.Decoder().decode
@@ -26,6 +27,11 @@ PATIENCE: Final = 10.0
 """Seconds that a user waits for a connection."""
 _SWEEP: Final = 60.0
 """Seconds after which connections that were not needed go back to the pool, which closes them in time."""
+
+_ARRAYS: Final[tuple[type, ...]] = (list, tuple, set, frozenset, type({}.keys()), type({}.values()))
+# asyncpg asks of each value in an array whether it is an array itself, with this abstract class. Its answer takes longer than writing
+# the value, and is the same for these classes.
+protocol.IterableABC = _ARRAYS  # type: ignore[attr-defined]
 
 
 class Connections:
