@@ -242,6 +242,7 @@ async def targets(postgres: str, folder: Path) -> AsyncIterator[dict[str, Target
         "JWKS_URL": str(people.jwks),
         "HTTP_PORT": str(ports[2]),
         "PROBE_PORT": str(ports[3]),
+        "PERSON_REQUESTS": "1000",
         "PERSON_WORK": "1000",
         "PERSON_WORK_BURST": "1000",
         "LOG_LEVEL": "WARNING",
