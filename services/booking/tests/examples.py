@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session, Transition
 from makegood_contracts.events import Event, Party
 from makegood_contracts.ids import new_id
+from msgspec.structs import replace
 
 from . import answers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -15,6 +14,7 @@ from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_plans.plans import Costs, Money
+from msgspec.structs import replace
 
 from . import answers
 from .examples import HOUR, MINUTE, NOW, START, requested

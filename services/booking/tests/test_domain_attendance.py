@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +9,7 @@ from makegood_booking.domain.attendance import confirm, decline, join, leave, ma
 from makegood_booking.domain.cancelling import cancel, forfeits_now
 from makegood_booking.domain.session import Refusal
 from makegood_contracts.events import MemberNoShow, Party, ProviderMissed, SessionCancelled
+from msgspec.structs import replace
 
 from .examples import HOUR, MINUTE, NOW, START, attended, confirmed, done, names, only_event, requested, reserved
 

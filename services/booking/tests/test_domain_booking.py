@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
@@ -20,6 +19,7 @@ from makegood_contracts.events import (
     SettleCause,
 )
 from makegood_contracts.reasons import Reason
+from msgspec.structs import replace
 
 from . import answers
 from .examples import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from makegood_booking.domain.cancelling import cancel, forfeits_by_moving, forfe
 from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition, was_present
 from makegood_contracts.events import InvoiceWish, Party
+from msgspec.structs import replace
 
 from . import answers
 from .examples import HOUR, MINUTE, NOW, START, attended, confirmed, done, only_event

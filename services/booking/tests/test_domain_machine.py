@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +24,7 @@ from makegood_contracts.events import (
     SessionReserved,
 )
 from makegood_contracts.reasons import Reason
+from msgspec.structs import replace
 
 from . import answers
 from .examples import NOW, requested

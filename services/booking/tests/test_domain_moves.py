@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,6 +21,7 @@ from makegood_contracts.events import (
     SessionMoveRequested,
 )
 from makegood_contracts.reasons import Reason
+from msgspec.structs import replace
 
 from . import answers
 from .examples import (

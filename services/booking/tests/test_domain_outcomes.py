@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +21,7 @@ from makegood_contracts.events import (
     SessionOutcome,
 )
 from makegood_contracts.ids import new_id
+from msgspec.structs import replace
 
 from . import answers
 from .examples import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from makegood_booking.domain.attendance import join, leave, mark_no_show, time_p
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_contracts.events import Party, ProviderMissed
+from msgspec.structs import replace
 
 from .examples import MINUTE, START, confirmed, done, names
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,6 +44,7 @@ from makegood_contracts.events import Modality
 from makegood_plans.coverage import CoveragePeriod
 from makegood_plans.plans import Plan
 from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
+from msgspec.structs import replace
 
 from . import answers
 from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, booking_request, confirmed, done, requested, reserved
@@ -276,7 +277,7 @@ SCHEDULES: dict[str, Schedule | None] = {
     used=st.booleans(),
     owes=st.booleans(),
     lots=st.sampled_from(
-        [[], [MADE_GOOD], [replace(MADE_GOOD, made_for_minutes=45)], [PublishedLot("lot", 1, 30, None)]]
+        [[], [MADE_GOOD], [dataclasses.replace(MADE_GOOD, made_for_minutes=45)], [PublishedLot("lot", 1, 30, None)]]
     ),
     begins=st.integers(-40, 55),
     ends=st.none() | st.integers(0, 70),
@@ -294,7 +295,7 @@ def test_button_and_booking_agree(
     rest: dict[str, Any] = {"another_room": another, "owes": owes, "lots": lots, "coverage": plans}
     here = context(session, *([again()] if used else []), room=room, schedule=SCHEDULES[schedule], **rest)
     if away:
-        here = replace(here, active_at=LATER - 26 * DAY)
+        here = dataclasses.replace(here, active_at=LATER - 26 * DAY)
     refusal = rebook_refused(session.id, here, LATER)
     if used:
         assert refusal == "done"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from makegood_booking.domain.cancelling import cancel, forfeits_by_moving
 from makegood_booking.domain.rescheduling import RescheduleCommand, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_contracts.events import Party, SessionMoved, SessionZoneChanged
+from msgspec.structs import replace
 
 from . import answers
 from .examples import HOUR, MINUTE, NOW, START, confirmed, done, names, only_event, requested, reserved, without_version

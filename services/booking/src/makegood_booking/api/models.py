@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, get_args
 
@@ -11,6 +10,7 @@ from makegood_chassis.http.answers import json_bytes
 from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
 from makegood_chassis.http.structs import struct_of
 from makegood_contracts.events import Actor, Modality
+from msgspec.structs import replace
 from pydantic import Field
 
 from makegood_booking.api.moving_models import MoveView, VenueId

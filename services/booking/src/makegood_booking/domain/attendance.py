@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -21,6 +20,7 @@ from makegood_contracts.events import (
     SessionReconfirmed,
     SessionStarted,
 )
+from msgspec.structs import replace
 
 from makegood_booking.domain.booking import confirmed_by_provider, not_decided_in_time
 from makegood_booking.domain.moves import not_paid_for_in_time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -32,6 +32,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Reason
 from makegood_plans.plans import Money
+from msgspec.structs import replace
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room

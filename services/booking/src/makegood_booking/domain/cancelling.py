@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from makegood_contracts.events import Actor, CancelCause, Party, SessionCancelled
@@ -67,7 +67,7 @@ def _waits_for_provider(session: Session) -> bool:
     if in_room(session, "provider"):
         return False
     if session.attendance.met:
-        return session.attendance.together < timedelta(minutes=session.policy.together_minutes)
+        return session.policy.too_short(session.attendance.together)
     found = verdict_of(session).outcome
     return found == "provider_missed" or (found == "unknown" and was_present(session, "member"))
 

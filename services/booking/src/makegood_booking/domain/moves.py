@@ -7,7 +7,6 @@ credits what it costs, and `moves` of availability whether the new slot is free.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +24,7 @@ from makegood_contracts.events import (
     SlotMoveRefused,
 )
 from makegood_contracts.reasons import Reason
+from msgspec.structs import replace
 
 from makegood_booking.domain.booking import amount_of
 from makegood_booking.domain.presence import NOBODY

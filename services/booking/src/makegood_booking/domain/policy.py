@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
+import msgspec
 from makegood_contracts.events import PolicyChanged
+from msgspec.structs import fields
+
+from makegood_booking.domain.time import days, hours, minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """One version. A session keeps the version that it was booked under, so a later version never changes it."""
 
     id: str
@@ -95,55 +97,59 @@ class Policy:
 
     def hold_until(self, requested_at: datetime) -> datetime:
         """When a hold lapses that nobody has settled (AVAIL-4)."""
-        return requested_at + timedelta(minutes=self.hold_minutes)
+        return requested_at + minutes(self.hold_minutes)
 
     def decide_by(self, requested_at: datetime) -> datetime:
         """When a booking that is still undecided is given up, well before its holds lapse."""
-        return requested_at + timedelta(minutes=self.decide_minutes)
+        return requested_at + minutes(self.decide_minutes)
 
     def confirm_by(self, starts_at: datetime, requested_at: datetime) -> datetime:
         """CONF-2: the time by which the provider must confirm."""
-        if starts_at - requested_at < timedelta(hours=self.short_notice_hours):
-            return min(requested_at + timedelta(hours=self.confirm_short_hours), starts_at)
-        return starts_at - timedelta(hours=self.confirm_hours)
+        if starts_at - requested_at < hours(self.short_notice_hours):
+            return min(requested_at + hours(self.confirm_short_hours), starts_at)
+        return starts_at - hours(self.confirm_hours)
 
     def change_is_free(self, last_free_at: datetime | None, now: datetime) -> bool:
         """ROOM-3: whether a change of provider costs nothing, even if sessions lie within the notice."""
-        return last_free_at is None or now - last_free_at >= timedelta(days=self.free_change_days)
+        return last_free_at is None or now - last_free_at >= days(self.free_change_days)
 
     def reconfirm_at(self, starts_at: datetime) -> datetime:
         """CONF-3: when the provider is asked whether the time still holds."""
-        return starts_at - timedelta(hours=self.reconfirm_hours)
+        return starts_at - hours(self.reconfirm_hours)
 
     def remind_at(self, starts_at: datetime, now: datetime) -> tuple[datetime, ...]:
         """When both parties are reminded of a start. Moments that have passed are left out (REM-1)."""
-        moments = (starts_at - timedelta(hours=hours) for hours in self.reminder_hours)
+        moments = (starts_at - hours(before) for before in self.reminder_hours)
         return tuple(sorted(moment for moment in moments if moment > now))
 
     def free_until(self, starts_at: datetime) -> datetime:
         """The last moment at which the member can cancel without loss (CANC-1). It counts elapsed hours, not wall
         time."""
-        return starts_at - timedelta(hours=self.notice_hours)
+        return starts_at - hours(self.notice_hours)
 
     def cooled_off_at(self, requested_at: datetime) -> datetime:
         """The last moment at which a booking made at `requested_at` can be cancelled without loss (CANC-1)."""
-        return requested_at + timedelta(minutes=self.cooling_off_minutes)
+        return requested_at + minutes(self.cooling_off_minutes)
+
+    def too_short(self, together: timedelta) -> bool:
+        """Whether the two were together for less time than a session needs to count (JOIN-2)."""
+        return together < minutes(self.together_minutes)
 
     def join_opens(self, starts_at: datetime) -> datetime:
         """The first moment at which the parties can join (JOIN-1)."""
-        return starts_at - timedelta(minutes=self.join_minutes)
+        return starts_at - minutes(self.join_minutes)
 
     def provider_missed_at(self, starts_at: datetime) -> datetime:
         """The moment from which an absent provider has missed the session (MISS-1)."""
-        return starts_at + timedelta(minutes=self.grace_minutes)
+        return starts_at + minutes(self.grace_minutes)
 
     def answer_by(self, ends_at: datetime) -> datetime:
         """The time by which the provider must report how a session in person went (JOIN-3)."""
-        return ends_at + timedelta(hours=self.answer_hours)
+        return ends_at + hours(self.answer_hours)
 
     def no_show_at(self, starts_at: datetime) -> datetime:
         """The moment from which an absent member is automatically a no-show (NOSH-1)."""
-        return starts_at + timedelta(minutes=self.no_show_minutes)
+        return starts_at + minutes(self.no_show_minutes)
 
 
 def impossible(policy: Policy) -> tuple[str, str] | None:

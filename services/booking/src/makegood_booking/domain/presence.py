@@ -6,19 +6,19 @@ other comes, even at the same moment, they have not met: the order of their comi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
+import msgspec
 from makegood_contracts.events import Party, SessionOutcome
+from msgspec.structs import replace
 
 from makegood_booking.domain.policy import Policy
 
 AbsentParty = Literal["provider", "member", "both"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attendance:
+class Attendance(msgspec.Struct, frozen=True):
     """The result of all joining and leaving, however often somebody comes and goes.
 
     A stay that ended before the start leaves no trace once its party comes back, because it was no presence.
@@ -118,7 +118,7 @@ def _of_a_meeting(seen: Attendance, policy: Policy, grace: datetime, ends_at: da
     together = seen.together
     if seen.together_since is not None:
         together += ends_at - seen.together_since
-    if together < timedelta(minutes=policy.together_minutes) and seen.first_left == "provider":
+    if policy.too_short(together) and seen.first_left == "provider":
         return AttendanceVerdict(max(ends_at, grace), "provider_missed", "provider")
     return AttendanceVerdict(ends_at, "completed")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 from makegood_contracts.events import InvoiceWish, Party, Specialty
 from makegood_contracts.reasons import Reason
 from makegood_plans.plans import Money
@@ -16,8 +16,7 @@ place.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Reschedule:
+class Reschedule(msgspec.Struct, frozen=True):
     """One change of time. A session has at most one. Once it is carried out, the session has the new times and no
     change.
     """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
 from makegood_contracts.events import Event, InvoiceWish, Party, SessionZoneChanged, Specialty
+from msgspec.structs import replace
 
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of
@@ -21,8 +22,7 @@ _PENDING = Refusal("move-pending")
 _MINUTE: Final = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class RescheduleCommand:
+class RescheduleCommand(msgspec.Struct, frozen=True):
     """The new time, length and place. None: unchanged."""
 
     starts_at: datetime

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import msgspec
 from makegood_contracts.events import Actor, Event, Modality, Party
 from makegood_contracts.reasons import Reason
 from makegood_plans.plans import Money
+from msgspec.structs import replace
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import NOBODY, AbsentParty, Attendance
@@ -41,8 +42,7 @@ OVER: Final[frozenset[SessionStatus]] = frozenset(
 AGREED: Final[frozenset[SessionStatus]] = frozenset({"confirmed", "in_session"})
 
 
-@dataclass(frozen=True, slots=True)
-class Appointment:
+class Appointment(msgspec.Struct, frozen=True):
     """What was booked, by whom and when, under which policy."""
 
     session_id: str
@@ -69,8 +69,7 @@ class Appointment:
         return min(self.policy.decide_by(self.requested_at), self.starts_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """One session. `version` rises by one with each event that is published about it."""
 
     booked: Appointment
@@ -146,8 +145,7 @@ class Session:
         return self.credit in ("spent", "returned", "forfeited") or self.funding in ("co_pay", "refused")
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True):
     """A session after a rule, and what happened, in order. No events: nothing happened that others must know."""
 
     session: Session
@@ -171,8 +169,7 @@ RefusalCode = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """A command that the rules forbid. Nothing changes."""
 
     code: RefusalCode

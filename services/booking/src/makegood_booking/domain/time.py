@@ -1,12 +1,15 @@
-"""How instants are shown (BOOK-2). Only schedules turn wall times into instants, so availability has that rule."""
+"""Spans of time, and how instants are shown (BOOK-2). Only schedules turn wall times into instants, so availability has that
+rule.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 from makegood_contracts.zones import zone_names
 
 _LOCAL: Final = len("2026-11-24T10:00")
@@ -27,4 +30,23 @@ def zone(name: str) -> ZoneInfo:
 
 def local_text(moment: datetime, name: str) -> str:
     """The wall time of an instant in the zone, such as `2026-11-24T10:00` (BOOK-2)."""
-    return moment.astimezone(zone(name)).isoformat(timespec="minutes")[:_LOCAL]
+    text: str = msgspec.to_builtins(moment.astimezone(zone(name)))  # a tenth of the time of `isoformat`
+    return text[:_LOCAL]
+
+
+# Made once, because making one takes ten times as long as adding it to an instant.
+
+
+@cache
+def days(count: int) -> timedelta:
+    return timedelta(days=count)
+
+
+@cache
+def hours(count: int) -> timedelta:
+    return timedelta(hours=count)
+
+
+@cache
+def minutes(count: int) -> timedelta:
+    return timedelta(minutes=count)

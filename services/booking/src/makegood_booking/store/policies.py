@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
 from typing import Any, Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.statements import Statement, any_of
+from msgspec.structs import asdict, fields
 from sqlalchemy import bindparam, insert, literal_column, select, text
 
 from makegood_booking.domain.policy import Policy

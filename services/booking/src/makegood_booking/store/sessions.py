@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -14,7 +13,8 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import SessionExtended, SessionMoved, SessionZoneChanged
 from makegood_contracts.reasons import Reason
 from makegood_plans.plans import Money
-from msgspec import convert, to_builtins
+from msgspec import Struct, convert, to_builtins
+from msgspec.structs import fields
 from sqlalchemy import CTE, ColumnElement, bindparam, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
@@ -197,8 +197,8 @@ async def sessions_of(queries: Queries, policies: PolicyCache, rows: Sequence[Ro
     return [_session(row, policies) for row in rows]
 
 
-def _places(kind: type) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Returns the function that takes a dataclass's values out of a row."""
+def _places(kind: type[Struct]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Returns the function that takes a struct's values out of a row."""
     columns = {"session_id": "id", "policy": "policy_version", "slot": "slot_state", "credit": "credit_state"}
     names = [*_COLUMNS, "slot_reasons", "credit_reasons", "attendance", "booked"]
     return itemgetter(*(names.index(columns.get(field.name, field.name)) for field in fields(kind)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.refusals import FieldRefused
+from msgspec.structs import replace
 
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.policy import Policy, changed, impossible
