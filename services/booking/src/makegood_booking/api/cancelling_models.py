@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from makegood_chassis.http.models import Flag, RequestModel, example
 from makegood_chassis.http.structs import struct_of
+from msgspec.structs import asdict
 from pydantic import Field
 
-from makegood_booking.api.models import SESSION, SessionView, shown
+from makegood_booking.api.models import SESSION, SessionView
 from makegood_booking.domain.actions import Reader
 from makegood_booking.domain.session import Session
 
@@ -51,7 +52,8 @@ class CancelledView(SessionView):
     @classmethod
     def of_cancelled(cls, session: Session, reader: Reader, now: datetime, *, remark_shared: bool) -> CancelledView:
         """The view that the reader sees now."""
-        return _Cancelled(**shown(session, reader, now), remark_shared=remark_shared)
+        view: Any = SessionView.of(session, reader, now)
+        return _Cancelled(**asdict(view), remark_shared=remark_shared)
 
 
 _Cancelled: Final = struct_of(CancelledView)

@@ -212,41 +212,30 @@ class SessionView(View):
         """The view that the reader sees now. `remedies`: what the remedies of a rejected session depend on. `context`:
         whether a missed session can be rebooked.
         """
-        return _Session(**shown(session, reader, now, remedies, context))
-
-
-def shown(
-    session: Session,
-    reader: Reader,
-    now: datetime,
-    remedies: RemedyContext | None = None,
-    context: MemberContext | None = None,
-) -> dict[str, Any]:
-    """The fields of a `SessionView`."""
-    booked = session.booked
-    return {
-        "id": booked.session_id,
-        "room_id": booked.room_id,
-        "member_id": booked.member_id,
-        "provider_id": booked.provider_id,
-        "status": session.status,
-        "starts_at": booked.starts_at,
-        "ends_at": booked.ends_at,
-        "length_minutes": booked.length_minutes,
-        "modality": booked.modality,
-        "time_zone": booked.time_zone,
-        "local_start": local_text(booked.starts_at, booked.time_zone),
-        "venue_id": booked.venue_id,
-        "confirm_by": session.confirm_by,
-        "policy": _terms(booked.policy),
-        "credit": _CREDIT[session.credit],
-        "reason": session.reasons[0].code if session.reasons else None,
-        "absent_party": session.absent_party,
-        "move": MoveView.of(session),
-        "version": session.version,
-        "reasons": [ReasonView.of(reason, remedies or remedy_context(session)) for reason in session.reasons],
-        "actions": [ActionView.of(action) for action in actions(session, reader, now, context)],
-    }
+        booked, reasons = session.booked, session.reasons
+        return _Session(
+            id=booked.session_id,
+            room_id=booked.room_id,
+            member_id=booked.member_id,
+            provider_id=booked.provider_id,
+            status=session.status,
+            starts_at=booked.starts_at,
+            ends_at=booked.ends_at,
+            length_minutes=booked.length_minutes,
+            modality=booked.modality,
+            time_zone=booked.time_zone,
+            local_start=local_text(booked.starts_at, booked.time_zone),
+            venue_id=booked.venue_id,
+            confirm_by=session.confirm_by,
+            policy=_terms(booked.policy),
+            credit=_CREDIT[session.credit],
+            reason=reasons[0].code if reasons else None,
+            absent_party=session.absent_party,
+            move=MoveView.of(session),
+            version=session.version,
+            reasons=[ReasonView.of(reason, remedies or remedy_context(session)) for reason in reasons],
+            actions=actions(session, reader, now, context),
+        )
 
 
 def remedy_context(session: Session, purchasable: bool | None = None) -> RemedyContext:

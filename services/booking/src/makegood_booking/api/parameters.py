@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Depends, Path, Response
 from makegood_chassis.database import Queries, UnitOfWork
@@ -88,8 +88,9 @@ def session_answer(
 
 def reader_of(session: Session, caller: Caller) -> Reader:
     """The role in which the caller, who may see the session, reads it."""
-    booked = session.booked
-    for role, party in (("member", booked.member_id), ("provider", booked.provider_id)):
-        if caller.subject == party and role in caller.roles:
-            return cast("Reader", role)
+    booked, who = session.booked, caller.subject
+    if who == booked.member_id and "member" in caller.roles:
+        return "member"
+    if who == booked.provider_id and "provider" in caller.roles:
+        return "provider"
     return "support"

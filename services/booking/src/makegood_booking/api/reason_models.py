@@ -94,6 +94,8 @@ class ReasonView(View):
 class ActionView(View):
     """An action on a session: whether you may take it now and, if not, when or why not."""
 
+    # Answers contain `actions.Action`, which has this JSON form.
+
     model_config = ConfigDict(
         populate_by_name=True,
         serialize_by_alias=True,
@@ -119,23 +121,11 @@ class ActionView(View):
         Field(description="Why it is refused: the slug of the problem that the request would get."),
     ] = None
 
-    @classmethod
-    def of(cls, action: actions.Action) -> ActionView:
-        return _Action(
-            action=action.action,
-            allowed=action.allowed,
-            from_=action.opens,
-            until=action.until,
-            costs=None if action.costs is None else CostsView.of(action.costs),
-            reason=action.reason,
-        )
-
 
 _Money: Final = struct_of(MoneyView)
 _Costs: Final = struct_of(CostsView)
 _Remedy: Final = struct_of(RemedyView)
 _Reason: Final = struct_of(ReasonView)
-_Action: Final = struct_of(ActionView)
 
 
 def plain_remedy(helps: remedies.Remedy) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Final
@@ -87,9 +87,9 @@ async def sessions(
                 return answer_page([])
             criteria = replace(criteria, member_id=room.member_id)
         found = await list_sessions(queries, dependencies.policies, criteria, limit + 1)
-        shown = [session for session, _ in found[:limit]]
-        views = await _views(dependencies, shown, access.caller, queries)
-    items, following = page(found, limit, lambda listed: views[listed[0].id], lambda listed: listed[1])
+        shown = [listed.session for listed in found[:limit]]
+        view = await _view_of(dependencies, shown, access.caller, queries)
+    items, following = page(found, limit, lambda listed: view(listed.session), lambda listed: listed.position)
     note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session in shown))
     return answer_page(items, following)
 
@@ -108,23 +108,23 @@ async def read_session(
     """Reads a session, as one of its two parties or support."""
     async with dependencies.database.reading() as queries:
         session = await readable(queries, dependencies, session_id, access)
-        views = await _views(dependencies, [session], access.caller, queries)
-    return answer(200, views[session.id], version=session.version, varies=True)
+        view = await _view_of(dependencies, [session], access.caller, queries)
+    return answer(200, view(session), version=session.version, varies=True)
 
 
-async def _views(
+async def _view_of(
     dependencies: Dependencies, shown: Sequence[Session], caller: Caller, queries: Queries
-) -> dict[str, SessionView]:
-    """The sessions as the caller sees them now, by id."""
+) -> Callable[[Session], SessionView]:
+    """Reads what these sessions' views depend on. Returns the function that makes the view that the caller sees now."""
     now = dependencies.clock.now()
     remedies = await _remedy_contexts(queries, shown, now)
     rooms = await member_contexts(queries, dependencies, shown, caller, now)
-    return {
-        session.id: SessionView.of(
-            session, reader_of(session, caller), now, remedies.get(session.id), rooms.get(session.booked.room_id)
-        )
-        for session in shown
-    }
+
+    def view(session: Session) -> SessionView:
+        reader = reader_of(session, caller)
+        return SessionView.of(session, reader, now, remedies.get(session.id), rooms.get(session.booked.room_id))
+
+    return view
 
 
 async def _remedy_contexts(queries: Queries, shown: Sequence[Session], now: datetime) -> dict[str, RemedyContext]:
@@ -132,7 +132,7 @@ async def _remedy_contexts(queries: Queries, shown: Sequence[Session], now: date
     rooms: dict[str, RemedyContext] = {}
     found: dict[str, RemedyContext] = {}
     for session in shown:
-        if not needs_more(reason.code for reason in session.reasons):
+        if not session.reasons or not needs_more(reason.code for reason in session.reasons):
             continue
         room, at = session.booked.room_id, remedy_context(session)
         if room not in rooms:

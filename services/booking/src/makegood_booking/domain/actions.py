@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
+import msgspec
 from makegood_contracts.events import Party
 from makegood_plans.plans import Costs
 
@@ -17,7 +18,6 @@ from makegood_booking.domain import attendance, cancelling, disputes
 from makegood_booking.domain.bookability import MemberContext, RebookingRefusal, rebook_refused
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.in_person import outcome_refused
-from makegood_booking.domain.presence import PARTIES
 from makegood_booking.domain.rebooking import rebookable_until
 from makegood_booking.domain.rescheduling import extend_refused, reschedule_refused
 from makegood_booking.domain.session import AGREED, DONE, Refusal, RefusalCode, Session, SessionStatus
@@ -42,8 +42,10 @@ Guard = Callable[[Session, datetime, bool], Refusal | InvalidField | Literal["do
 """Why a well-formed command is refused for the session as it is now. The flag: it accepts what the action costs."""
 
 
-class Action(NamedTuple):
-    """One action. `opens`: it is refused before that. `until`: after that, it is refused or costs more."""
+class Action(msgspec.Struct, frozen=True, rename={"opens": "from"}):
+    """One action, in JSON as `ActionView` declares it. `opens`: it is refused before that. `until`: after that, it is refused or
+    costs more.
+    """
 
     action: ActionName
     allowed: bool
@@ -57,10 +59,11 @@ def actions(
     session: Session, reader: Reader, now: datetime, context: MemberContext | None = None
 ) -> tuple[Action, ...]:
     """Everything that the reader's role can ever do with a session. Each action says whether it is possible now; if
-    not, when or why not. `known`: what is known about the session's room, if the session can be rebooked at all
+    not, when or why not. `context`: what is known about the session's room, if the session can be rebooked at all
     (`rebookable_until`). Without it, rebooking is left out.
     """
-    session = attendance.as_of(session, now)[0]
+    if not session.over:
+        session = attendance.as_of(session, now)[0]
     found = _of_ended(session, reader, now) if session.over else _judged(session, reader, now)
     if reader == "member" and session.status == "provider_missed" and (rebook := _rebook(session, context, now)):
         return (*found, rebook)
@@ -69,9 +72,17 @@ def actions(
 
 def _of_ended(session: Session, reader: Reader, now: datetime) -> tuple[Action, ...]:
     """As `_judged`, remembered: time changes nothing any more, and most sessions that are shown have ended."""
-    seen, asked = session.attendance, (session.booked.modality == "in_person", session.outcome_asked)
-    came = tuple((seen.joined_at(party) is not None, seen.in_room(party)) for party in PARTIES)
-    key = reader, session.status, asked, came
+    seen = session.attendance
+    key = (
+        reader,
+        session.status,
+        session.booked.modality == "in_person",
+        session.outcome_asked,
+        seen.member_joined_at is None,
+        seen.member_left_at is None,
+        seen.provider_joined_at is None,
+        seen.provider_left_at is None,
+    )
     found = _ENDED.get(key)
     if found is None:
         found = _ENDED[key] = _judged(session, reader, now)
@@ -80,8 +91,8 @@ def _of_ended(session: Session, reader: Reader, now: datetime) -> tuple[Action, 
 
 def _judged(session: Session, reader: Reader, now: datetime) -> tuple[Action, ...]:
     """Every action but rebooking."""
-    judged = (_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items())
-    return tuple(action for action in judged if action is not None)
+    judged = [_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items()]
+    return tuple([action for action in judged if action is not None])
 
 
 def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Reader, now: datetime) -> Action | None:
@@ -95,12 +106,12 @@ def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Read
         refusal, costs = guard(session, now, True), _forfeited(session)
     if refusal is None:
         free = reader == "member" and costs is None
-        return Action(name, True, until=_until(name, session, now, free=free), costs=costs)
-    if refusal == DONE:
-        return None
+        return Action(name, True, None, _until(name, session, now, free=free), costs)
+    if isinstance(refusal, Refusal):
+        return Action(name, False, _opens(name, session, now), reason=refusal.code)
     if isinstance(refusal, InvalidField):  # no request would succeed: the session has the maximum length
         return Action(name, False, reason="validation")
-    return Action(name, False, opens=_opens(name, session, now), reason=refusal.code)
+    return None
 
 
 def _rebook(session: Session, context: MemberContext | None, now: datetime) -> Action | None:
@@ -210,5 +221,4 @@ GUARDS: Final[Mapping[Reader, Mapping[ActionName, Guard | None]]] = {
 """The actions of each reader, in the order in which they are listed. Members can also rebook (MISS-4). CANC-4: support
 can neither cancel nor reschedule, so both are None.
 """
-_Flags = tuple[tuple[bool, bool], ...]
-_ENDED: Final[dict[tuple[Reader, SessionStatus, tuple[bool, bool], _Flags], tuple[Action, ...]]] = {}
+_ENDED: Final[dict[tuple[Reader | SessionStatus | bool, ...], tuple[Action, ...]]] = {}

@@ -83,9 +83,18 @@ class Filter:
     after: ListPosition | None = None
 
 
-async def list_sessions(
-    queries: Queries, policies: PolicyCache, wanted: Filter, most: int
-) -> list[tuple[Session, ListPosition]]:
+class Listed(NamedTuple):
+    """A session in a list, and its row."""
+
+    session: Session
+    row: Row
+
+    @property
+    def position(self) -> ListPosition:
+        return ListPosition(self.row["listed_at"], self.session.id, self.row["snapshot"])
+
+
+async def list_sessions(queries: Queries, policies: PolicyCache, wanted: Filter, most: int) -> list[Listed]:
     """At most `most` sessions after the place `after`, ordered by start. A start can change between two pages, so every
     page sorts a session by the start that the first page saw. Then each session that existed all the time is listed
     exactly once.
@@ -102,11 +111,7 @@ async def list_sessions(
     if wanted.after is not None:
         given |= {"after_start": wanted.after.starts_at, "after_id": wanted.after.id, "snapshot": wanted.after.snapshot}
     rows = await queries.fetch(_list(frozenset(given))(**given, most=most))
-    found = await sessions_of(queries, policies, rows)
-    return [
-        (session, ListPosition(row["listed_at"], session.id, row["snapshot"]))
-        for session, row in zip(found, rows, strict=True)
-    ]
+    return list(map(Listed, await sessions_of(queries, policies, rows), rows))
 
 
 _S: Final = sessions.c
