@@ -17,6 +17,7 @@ from makegood_chassis.http.problems import invalid, not_found, valid_id
 from makegood_chassis.http.rights import Access, Caller, Role, operation
 from makegood_chassis.http.structs import answer_page, struct_of
 from makegood_contracts.ids import is_id
+from msgspec import structs
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, remedy_context
 from makegood_booking.api.parameters import DependenciesOf, SessionId, member_contexts, reader_of
@@ -26,7 +27,7 @@ from makegood_booking.domain.remedies import RemedyContext, needs_more
 from makegood_booking.domain.session import Session, SessionStatus
 from makegood_booking.handlers.bookability import remedy_context_of
 from makegood_booking.store import sessions as store
-from makegood_booking.store.lists import Filter, ListPosition, is_snapshot, list_sessions, read_history
+from makegood_booking.store.lists import Filter, ListPosition, is_snapshot, list_sessions, position, read_history
 from makegood_booking.store.personal_data import Note, read_notes, read_remark
 from makegood_booking.store.rooms import read_room
 
@@ -64,7 +65,7 @@ async def sessions(
     cursor: Cursor = None,
 ) -> Response:
     """Lists your sessions by their start. Support sees all sessions."""
-    position = decode_cursor(cursor, datetime, str, str)
+    after = decode_cursor(cursor, datetime, str, str)
     who = {grant.role: access.caller.subject for grant in access.grants}
     everybody = "support" in who
     if room_id is not None:
@@ -78,18 +79,18 @@ async def sessions(
         status=status or (),
         starts_from=starts_from,
         starts_before=starts_before,
-        after=_list_position(*position) if position else None,
+        after=_list_position(*after) if after else None,
     )
     async with dependencies.database.reading() as queries:
         if everybody and room_id is not None:  # also by its member, so that an index finds the room's sessions
             room = await read_room(queries, room_id)
             if room is None:
                 return answer_page([])
-            criteria = replace(criteria, member_id=room.member_id)
+            criteria = structs.replace(criteria, member_id=room.member_id)
         found = await list_sessions(queries, dependencies.policies, criteria, limit + 1)
-        shown = [listed.session for listed in found[:limit]]
+        shown = [session for session, _ in found[:limit]]
         view = await _view_of(dependencies, shown, access.caller, queries)
-    items, following = page(found, limit, lambda listed: view(listed.session), lambda listed: listed.position)
+    items, following = page(found, limit, lambda listed: view(listed[0]), lambda listed: position(listed[1]))
     note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session in shown))
     return answer_page(items, following)
 

@@ -106,9 +106,9 @@ def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Read
         refusal, costs = guard(session, now, True), _forfeited(session)
     if refusal is None:
         free = reader == "member" and costs is None
-        return Action(name, True, None, _until(name, session, now, free=free), costs)
+        return Action(name, True, until=_until(name, session, now, free=free), costs=costs)
     if isinstance(refusal, Refusal):
-        return Action(name, False, _opens(name, session, now), reason=refusal.code)
+        return Action(name, False, opens=_opens(name, session, now), reason=refusal.code)
     if isinstance(refusal, InvalidField):  # no request would succeed: the session has the maximum length
         return Action(name, False, reason="validation")
     return None

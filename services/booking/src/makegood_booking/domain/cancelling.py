@@ -43,14 +43,15 @@ def free_until(session: Session, now: datetime) -> datetime:
 
 def moves_free_until(session: Session) -> datetime:
     """Until when the member can move the session without loss (RESC-1, RESC-3). It cannot be moved once it has begun."""
-    starts_at = session.booked.starts_at
-    return starts_at if favoured(session) else session.policy.free_until(starts_at)
+    booked = session.booked
+    return booked.starts_at if favoured(session) else booked.policy.free_until(booked.starts_at)
 
 
 def _cancels_free_until(session: Session) -> datetime:
     """As `moves_free_until`, or the end of the cooling-off time if that is later. It runs from the booking alone
     (CANC-1)."""
-    return max(moves_free_until(session), session.policy.cooled_off_at(session.booked.requested_at))
+    booked = session.booked
+    return max(moves_free_until(session), booked.policy.cooled_off_at(booked.requested_at))
 
 
 def favoured(session: Session) -> bool:

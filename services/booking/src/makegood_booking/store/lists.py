@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from makegood_chassis.database import Queries, Row
 from makegood_chassis.statements import Statement, any_of
 from sqlalchemy import (
@@ -32,7 +33,7 @@ from sqlalchemy.types import UserDefinedType
 
 from makegood_booking.domain.session import Session
 from makegood_booking.store.policies import PolicyCache
-from makegood_booking.store.sessions import sessions_of
+from makegood_booking.store.sessions import readable, sessions_of
 from makegood_booking.store.tables import sessions, starts_before_moves
 
 
@@ -70,8 +71,7 @@ class ListPosition(NamedTuple):
     snapshot: str
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """The sessions to list. `member_id`, `provider_id`: those of either. Without both, everybody's."""
 
     member_id: str | None = None
@@ -83,21 +83,12 @@ class Filter:
     after: ListPosition | None = None
 
 
-class Listed(NamedTuple):
-    """A session in a list, and its row."""
-
-    session: Session
-    row: Row
-
-    @property
-    def position(self) -> ListPosition:
-        return ListPosition(self.row["listed_at"], self.session.id, self.row["snapshot"])
-
-
-async def list_sessions(queries: Queries, policies: PolicyCache, wanted: Filter, most: int) -> list[Listed]:
+async def list_sessions(
+    queries: Queries, policies: PolicyCache, wanted: Filter, most: int
+) -> list[tuple[Session, Row]]:
     """At most `most` sessions after the place `after`, ordered by start. A start can change between two pages, so every
     page sorts a session by the start that the first page saw. Then each session that existed all the time is listed
-    exactly once.
+    exactly once. `position` makes the place of a session from its row.
     """
     filters = {
         "member_id": wanted.member_id,
@@ -111,7 +102,11 @@ async def list_sessions(queries: Queries, policies: PolicyCache, wanted: Filter,
     if wanted.after is not None:
         given |= {"after_start": wanted.after.starts_at, "after_id": wanted.after.id, "snapshot": wanted.after.snapshot}
     rows = await queries.fetch(_list(frozenset(given))(**given, most=most))
-    return list(map(Listed, await sessions_of(queries, policies, rows), rows))
+    return list(zip(await sessions_of(queries, policies, rows), rows, strict=True))
+
+
+def position(row: Row) -> ListPosition:
+    return ListPosition(datetime.fromisoformat(row["listed_at"]), row["id"], row["snapshot"])
 
 
 _S: Final = sessions.c
@@ -132,14 +127,20 @@ _FILTERS: Final = {
 def _list(given: frozenset[str]) -> Statement:
     """A page of the list that takes these parameters; the first page has no `snapshot`."""
     if "snapshot" not in given:
-        return Statement(_ordered(given, sessions, _S.starts_at, _NOW_SEEN))
+        return _read(_ordered(given, sessions, _S.starts_at, _NOW_SEEN))
     moved = _moved_since()
     unmoved = sessions.outerjoin(moved, moved.c.session_id == _S.id)
     here = _ordered(given, unmoved, _S.starts_at, _FROM).where(moved.c.session_id.is_(None))
     was = sessions.join(moved, moved.c.session_id == _S.id)
     there = _ordered(given, was, moved.c.starts_at, _FROM)
     both = union_all(here.subquery().select(), there.subquery().select()).subquery()
-    return Statement(select(both).order_by(both.c.listed_at, both.c.id).limit(_MOST))
+    return _read(select(both).order_by(both.c.listed_at, both.c.id).limit(_MOST))
+
+
+def _read(found: Select[Any]) -> Statement:
+    """The statement that returns these rows in their order, as `sessions_of` takes them."""
+    rows = found.subquery()
+    return Statement(select(*readable(rows.c)).order_by(rows.c.listed_at, rows.c.id))
 
 
 def _moved_since() -> Subquery:
