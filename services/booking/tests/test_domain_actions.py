@@ -8,11 +8,13 @@ from typing import Any, get_args
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from makegood_booking.api.reason_models import ActionView
 from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
 from makegood_booking.domain.actions import _ENDED, GUARDS, Action, Reader, actions
 from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition
+from makegood_chassis.http.answers import json_bytes
 from makegood_plans.plans import Costs, Money
 from msgspec.structs import replace
 
@@ -170,6 +172,14 @@ def test_nothing_opens_before_the_moment_told_and_nothing_is_as_cheap_after_the_
             assert not other.allowed
         if action.until is not None and then > action.until:
             assert other is None or not other.allowed or (action.costs is None and other.costs is not None)
+
+
+@given(sessions, st.sampled_from(READERS), moments)
+def test_an_action_is_encoded_as_its_model_declares(found: tuple[Session, Any], reader: Any, moment: Any) -> None:
+    session, now = found[0], max(found[1], moment)
+    for action in actions(session, reader, now):
+        encoded = json_bytes(action)
+        assert json_bytes(ActionView.model_validate_json(encoded)) == encoded
 
 
 @pytest.mark.rule("BOOK-10")

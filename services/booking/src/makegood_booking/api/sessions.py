@@ -167,30 +167,35 @@ async def read_session_history(
     """
     after = decode_cursor(cursor, int)
     async with dependencies.database.reading() as queries:
-        session = await readable(queries, dependencies, session_id, access)
-        rows = await read_history(queries, session.id, min(after[0], 2**31 - 1) if after else 0, limit + 1)
+        session_id = valid_id(session_id, "session")
+        history = await read_history(queries, session_id, min(after[0], 2**31 - 1) if after else 0, limit + 1)
+        if history is None:
+            raise not_found("session")
+        role = access.require("session", member_id=history.member_id, provider_id=history.provider_id)
         remark = None
-        role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)
-        if session.status == "cancelled" and role in ("member", "provider"):
-            remark = await read_remark(queries, session.id)
-        written = [row["version"] for row in rows if row["type"] in _WITH_NOTES]
-        notes = await read_notes(queries, session.id, written) if written else {}
+        if history.status == "cancelled" and role in ("member", "provider"):
+            remark = await read_remark(queries, session_id)
+        written = [row["version"] for row in history.rows if row["type"] in _WITH_NOTES]
+        notes = await read_notes(queries, session_id, written) if written else {}
     items, following = page(
-        rows, limit, lambda row: _item(row, remark, notes.get(row["version"]), role), lambda row: (row["version"],)
+        history.rows,
+        limit,
+        lambda row: _item(row, remark, notes.get(row["version"]), role),
+        lambda row: (row["version"],),
     )
     return answer_page(items, following)
 
 
-def _item(row: Row, remark: str | None, note: Note | None, reader: Role | None) -> HistoryItem:
+def _item(row: Row, remark: str | None, note: Note | None, reader: Role) -> HistoryItem:
     detail = row["detail"]
     if remark is not None and row["type"] == "SessionCancelled":
         detail = f"{detail}: {remark}"
     if note is not None:
         detail = _with_note(detail, note, reader)
-    return _HistoryItem(at=row["at"], type=row["type"], by=row["by"], detail=detail)
+    return _HistoryItem(at=datetime.fromisoformat(row["at"]), type=row["type"], by=row["by"], detail=detail)
 
 
-def _with_note(detail: str, note: Note, reader: Role | None) -> str:
+def _with_note(detail: str, note: Note, reader: Role) -> str:
     """Only its author and support see a dispute's note (MISS-5). The parties and support see a correction's reason, and support
     also who gave it."""
     if note.kind == "dispute" and reader not in ("support", note.role):

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.types import UserDefinedType
 
-from makegood_booking.domain.session import Session
+from makegood_booking.domain.session import Session, SessionStatus
 from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.sessions import readable, sessions_of
 from makegood_booking.store.tables import sessions, starts_before_moves
@@ -175,15 +175,31 @@ def _ordered(
     return query.order_by(listed_at, _S.id).limit(_MOST)
 
 
-async def read_history(queries: Queries, session_id: str, after: int, most: int) -> list[Row]:
-    """At most `most` entries (version, at, type, by, detail) after version `after`, oldest first."""
-    return await queries.fetch(
-        "SELECT version, at, type, by, detail FROM session_history WHERE session_id = $1 AND version > $2 "
-        "ORDER BY version LIMIT $3",
-        session_id,
-        after,
-        most,
-    )
+_HISTORY: Final = """
+SELECT s.member_id, s.provider_id, s.status, h.version, h.at::text, h.type, h.by, h.detail
+FROM sessions AS s LEFT JOIN session_history AS h ON h.session_id = s.id AND h.version > $2
+WHERE s.id = $1 ORDER BY h.version LIMIT $3
+"""
+
+
+class History(NamedTuple):
+    """A part of a session's history, and what decides who may see what of it. `rows`: version, at (as text), type, by, detail."""
+
+    member_id: str
+    provider_id: str
+    status: SessionStatus
+    rows: list[Row]
+
+
+async def read_history(queries: Queries, session_id: str, after: int, most: int) -> History | None:
+    """At most `most` entries after version `after`, oldest first. None if there is no such session."""
+    rows = await queries.fetch(_HISTORY, session_id, after, most)
+    if not rows:
+        return None
+    first = rows[0]
+    if first["version"] is None:  # nothing comes after it
+        rows = []
+    return History(first["member_id"], first["provider_id"], first["status"], rows)
 
 
 @dataclass(frozen=True, slots=True)
