@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-import asyncpg
 import structlog
 from makegood_calendar.hours import Span
 from makegood_calendar.published import schedule_of
@@ -65,12 +64,7 @@ async def read_to_judge(
 ) -> StoredData | None:
     """What `judge_bookability` takes: nearly always all that it needs. None if there is no such room."""
     at = now if starts_at is None else min(max(starts_at, now), now + timedelta(days=policy.horizon_days))
-    within = at - _MARGIN, at + FIRST_WINDOW + _MARGIN
-    try:
-        return await read_bookability_data(queries, room_id, now, within)
-    except asyncpg.PostgresError as error:
-        place = (await read_rooms(queries, [room_id])).get(room_id)
-        return None if place is None else StoredData(place.room, place.active_at, error, within)
+    return await read_bookability_data(queries, room_id, now, (at - _MARGIN, at + FIRST_WINDOW + _MARGIN))
 
 
 async def judge_bookability(

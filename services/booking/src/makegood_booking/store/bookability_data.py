@@ -9,6 +9,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
+import asyncpg
 import msgspec
 from makegood_calendar.hours import Span
 from makegood_calendar.published import schedule_of
@@ -23,7 +24,7 @@ from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_
 from makegood_booking.domain.bookability import TakenTime
 from makegood_booking.domain.rooms import Room
 from makegood_booking.store.calendars import TAKEN, taken_time
-from makegood_booking.store.rooms import ROOM_COLUMNS, room_of
+from makegood_booking.store.rooms import ROOM_COLUMNS, read_rooms, room_of
 
 # A session's first hold is on its own row. Everything that happened to a credit since then is a movement.
 _DATA: Final = Statement(f"""
@@ -147,7 +148,11 @@ async def read_bookability_data(
     includes what is taken.
     """
     start, end = within or (None, None)
-    row = await queries.fetch_one(_DATA(room_id=room_id, start=start, end=end, now=now))
+    try:
+        row = await queries.fetch_one(_DATA(room_id=room_id, start=start, end=end, now=now))
+    except asyncpg.PostgresError as error:
+        place = (await read_rooms(queries, [room_id])).get(room_id)
+        return None if place is None else StoredData(place.room, place.active_at, error, (now, now))
     return None if row is None else StoredData(room_of(row), row["active_at"], row, within or (now, now))
 
 
