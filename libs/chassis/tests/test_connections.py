@@ -170,6 +170,20 @@ async def test_a_cancellation_in_a_savepoint_stays_one_although_the_connection_i
         await lose(LookupError())
 
 
+async def test_instants_are_texts_of_one_form_whatever_the_operator_has_set(database_factory: DatabaseFactory) -> None:
+    url = await database_factory("datestyle", _table)
+    connection = await asyncpg.connect(url)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f'ALTER DATABASE "{name}" SET datestyle TO German')
+    await connection.close()
+    database = Database(url, Clock(), pool_size=1)
+    await database.open()
+    async with database.reading() as queries:
+        text = await queries.fetch_value("SELECT '2026-11-24 10:00+00'::timestamptz::text")
+    await database.close()
+    assert text == "2026-11-24 10:00:00+00"
+
+
 async def test_closing_waits_for_what_is_lent(database_factory: DatabaseFactory) -> None:
     database = Database(await database_factory("closing", _table), Clock(), pool_size=MOST)
     await database.open()

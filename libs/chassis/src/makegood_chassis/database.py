@@ -333,6 +333,7 @@ class Database:
         settings = {
             "application_name": self._application_name,
             "timezone": "UTC",
+            "datestyle": "ISO",
             "search_path": SEARCH_PATH,
             **_PLANNING,
         }

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, Literal
 
-import msgspec
 from makegood_contracts.events import Party
+from makegood_contracts.values import Value
 from makegood_plans.plans import Costs
 
 from makegood_booking.domain import attendance, cancelling, disputes
@@ -42,7 +42,7 @@ Guard = Callable[[Session, datetime, bool], Refusal | InvalidField | Literal["do
 """Why a well-formed command is refused for the session as it is now. The flag: it accepts what the action costs."""
 
 
-class Action(msgspec.Struct, frozen=True, rename={"opens": "from"}):
+class Action(Value, frozen=True, rename={"opens": "from"}):
     """One action, in JSON as `ActionView` declares it. `opens`: it is refused before that. `until`: after that, it is refused or
     costs more.
     """

@@ -20,7 +20,7 @@ from makegood_contracts.events import (
     SessionReconfirmed,
     SessionStarted,
 )
-from msgspec.structs import replace
+from makegood_contracts.values import replace
 
 from makegood_booking.domain.booking import confirmed_by_provider, not_decided_in_time
 from makegood_booking.domain.moves import not_paid_for_in_time

@@ -31,8 +31,8 @@ from makegood_contracts.events import (
     Specialty,
 )
 from makegood_contracts.reasons import Reason
+from makegood_contracts.values import replace
 from makegood_plans.plans import Money
-from msgspec.structs import replace
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room

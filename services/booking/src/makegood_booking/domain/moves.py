@@ -24,7 +24,7 @@ from makegood_contracts.events import (
     SlotMoveRefused,
 )
 from makegood_contracts.reasons import Reason
-from msgspec.structs import replace
+from makegood_contracts.values import replace
 
 from makegood_booking.domain.booking import amount_of
 from makegood_booking.domain.presence import NOBODY

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import msgspec
 from makegood_contracts.events import PolicyChanged
-from msgspec.structs import fields
+from makegood_contracts.values import Value, fields
 
 from makegood_booking.domain.time import days, hours, minutes
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(Value, frozen=True):
     """One version. A session keeps the version that it was booked under, so a later version never changes it."""
 
     id: str

@@ -9,16 +9,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-import msgspec
 from makegood_contracts.events import Party, SessionOutcome
-from msgspec.structs import replace
+from makegood_contracts.values import Value, replace
 
 from makegood_booking.domain.policy import Policy
 
 AbsentParty = Literal["provider", "member", "both"]
 
 
-class Attendance(msgspec.Struct, frozen=True):
+class Attendance(Value, frozen=True):
     """The result of all joining and leaving, however often somebody comes and goes.
 
     A stay that ended before the start leaves no trace once its party comes back, because it was no presence.

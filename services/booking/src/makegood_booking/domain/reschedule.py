@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-import msgspec
 from makegood_contracts.events import InvoiceWish, Party, Specialty
 from makegood_contracts.reasons import Reason
+from makegood_contracts.values import Value
 from makegood_plans.plans import Money
 
 RescheduleState = Literal["asked", "funded", "refused"]
@@ -16,7 +16,7 @@ place.
 """
 
 
-class Reschedule(msgspec.Struct, frozen=True):
+class Reschedule(Value, frozen=True):
     """One change of time. A session has at most one. Once it is carried out, the session has the new times and no
     change.
     """

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-import msgspec
 from makegood_contracts.events import Event, InvoiceWish, Party, SessionZoneChanged, Specialty
-from msgspec.structs import replace
+from makegood_contracts.values import Value, replace
 
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of
@@ -22,7 +21,7 @@ _PENDING = Refusal("move-pending")
 _MINUTE: Final = timedelta(minutes=1)
 
 
-class RescheduleCommand(msgspec.Struct, frozen=True):
+class RescheduleCommand(Value, frozen=True):
     """The new time, length and place. None: unchanged."""
 
     starts_at: datetime

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, Literal
 
-import msgspec
 from makegood_contracts.events import Actor, Event, Modality, Party
 from makegood_contracts.reasons import Reason
+from makegood_contracts.values import Value, replace
 from makegood_plans.plans import Money
-from msgspec.structs import replace
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import NOBODY, AbsentParty, Attendance
@@ -42,7 +41,7 @@ OVER: Final[frozenset[SessionStatus]] = frozenset(
 AGREED: Final[frozenset[SessionStatus]] = frozenset({"confirmed", "in_session"})
 
 
-class Appointment(msgspec.Struct, frozen=True):
+class Appointment(Value, frozen=True):
     """What was booked, by whom and when, under which policy."""
 
     session_id: str
@@ -69,7 +68,7 @@ class Appointment(msgspec.Struct, frozen=True):
         return min(self.policy.decide_by(self.requested_at), self.starts_at)
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(Value, frozen=True):
     """One session. `version` rises by one with each event that is published about it."""
 
     booked: Appointment
@@ -145,7 +144,7 @@ class Session(msgspec.Struct, frozen=True):
         return self.credit in ("spent", "returned", "forfeited") or self.funding in ("co_pay", "refused")
 
 
-class Transition(msgspec.Struct, frozen=True):
+class Transition(Value, frozen=True):
     """A session after a rule, and what happened, in order. No events: nothing happened that others must know."""
 
     session: Session
@@ -169,7 +168,7 @@ RefusalCode = Literal[
 ]
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(Value, frozen=True):
     """A command that the rules forbid. Nothing changes."""
 
     code: RefusalCode

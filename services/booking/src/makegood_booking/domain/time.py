@@ -9,7 +9,6 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
 from makegood_contracts.zones import zone_names
 
 _LOCAL: Final = len("2026-11-24T10:00")
@@ -30,8 +29,9 @@ def zone(name: str) -> ZoneInfo:
 
 def local_text(moment: datetime, name: str) -> str:
     """The wall time of an instant in the zone, such as `2026-11-24T10:00` (BOOK-2)."""
-    text: str = msgspec.to_builtins(moment.astimezone(zone(name)))  # a tenth of the time of `isoformat`
-    return text[:_LOCAL]
+    return (
+        moment.astimezone(zone(name)).replace(tzinfo=None).isoformat(timespec="minutes")
+    )  # without asking for the offset
 
 
 # Made once, because making one takes ten times as long as adding it to an instant.
