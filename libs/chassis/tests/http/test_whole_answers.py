@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import StreamingResponse
 from makegood_chassis.http.server_config import server_config
+from starlette.types import Receive, Scope, Send
 
 _DATA_SEGMENTS = slice(152, 156)
 """Where Linux's `tcp_info` has the number of received segments with data."""
@@ -60,6 +61,19 @@ async def torn() -> Response:
 @app.get("/too-long")
 async def too_long() -> Response:
     return Response(b"hello", headers={"content-length": "4"})
+
+
+class Interrupted(Response):
+    """Fails between its head and its body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        raise RuntimeError
+
+
+@app.get("/interrupted")
+async def interrupted() -> Response:
+    return Interrupted(b"hello")
 
 
 class Connection:
@@ -144,3 +158,11 @@ async def test_an_answer_that_another_could_hide_in_is_not_sent(path: str) -> No
         sent = await connection.reader.read()
     assert b"x-forged" not in sent
     assert b"hello" not in sent
+
+
+async def test_an_answer_that_fails_before_its_body_ends_as_an_error() -> None:
+    async with _connected() as connection, asyncio.timeout(5):
+        connection.send("GET", "/interrupted")
+        sent = await connection.reader.read()
+    assert sent.startswith(b"HTTP/1.1 500 ")
+    assert sent.endswith(b"Internal Server Error")

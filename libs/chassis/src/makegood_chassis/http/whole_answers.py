@@ -46,6 +46,10 @@ class _Cycle(RequestResponseCycle):
             return
         await super().send(message)
 
+    async def send_500_response(self) -> None:
+        self._start = None  # the head that waits has not been sent
+        await super().send_500_response()
+
     def _sent_whole(self, start: Any, message: Any) -> bool:
         """Sends the answer, unless there is something unusual about it, the connection or the request."""
         if (
