@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11
+from aiokafka.consumer.subscription_state import Assignment
+from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from aiokafka.structs import TopicPartition
 from makegood_chassis.messaging.fetch_sessions import FetchSessions
 from makegood_contracts.ids import new_id
@@ -135,3 +136,20 @@ async def test_silence_counts_as_having_looked(kafka_servers: str, topic_prefix:
         looked = {part: reader.kafka.last_poll_timestamp(part) for part in reader.kafka.assignment()}
         await reader.fetches(3)
         assert all(reader.kafka.last_poll_timestamp(part) > before for part, before in looked.items())
+
+
+async def test_the_silence_of_a_throttled_answer_says_nothing() -> None:
+    partition = TopicPartition("notes", 0)
+    assignment = Assignment([partition])
+    throttled_ms = [0, 0, 100]
+
+    async def answer(*_: Any) -> FetchResponse_v11:
+        return FetchResponse_v11(throttled_ms.pop(0), 0, 1, [])
+
+    sessions = FetchSessions(answer, lambda: assignment)
+    looked = []
+    while throttled_ms:
+        assignment.state_value(partition).timestamp = None
+        await sessions.send(0, FetchRequest(500, 1, 1 << 20, 0, [("notes", [(0, 0, 1 << 20)])]))
+        looked.append(assignment.state_value(partition).timestamp is not None)
+    assert looked == [False, True, False]

@@ -103,7 +103,7 @@ class _Session:
         self.id = response.session_id
         # A broker with too many sessions gives none: id 0.
         self.epoch = 0 if not self.id else self.epoch % _LAST_EPOCH + 1
-        return incremental
+        return incremental and not response.throttle_time_ms  # a throttled answer is empty, whatever there is
 
 
 class _SessionFetch(FetchRequest):  # type: ignore[misc]
