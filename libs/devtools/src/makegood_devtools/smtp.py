@@ -38,6 +38,8 @@ class _Connection(asyncio.Protocol):
         self._too_big = False
         self._receives_mail = False
         self._greeted = False
+        self._ended = False
+        """Whether the connection is closed after the answers so far."""
         self._sender: str | None = None
         self._recipients: list[str] = []
         self._commands: dict[str, Callable[[str], str]] = {
@@ -70,7 +72,7 @@ class _Connection(asyncio.Protocol):
             answers.append(answer)
         if answers:
             self._answer(answers)
-        if answers and answers[-1].startswith("221"):
+        if self._ended:
             self._transport.close()
 
     def _watch(self) -> None:
@@ -87,7 +89,7 @@ class _Connection(asyncio.Protocol):
 
     def _next(self) -> str | None:
         """The answer to the next mail or command; None if it has not arrived in full."""
-        if self._transport.is_closing():
+        if self._ended:
             return None
         if self._receives_mail:
             return self._end_of_mail()
@@ -97,6 +99,7 @@ class _Connection(asyncio.Protocol):
         line = bytes(self._unread[: end + 1 if end >= 0 else len(self._unread)])
         del self._unread[: len(line)]
         if len(line) > _LONGEST_LINE:
+            self._ended = True  # what follows may be the rest of the line, which is no command
             return "500 5.5.2 Line too long"
         try:
             verb, _, rest = line.decode().strip().partition(" ")
@@ -183,4 +186,5 @@ class _Connection(asyncio.Protocol):
         return "250 2.0.0 OK"
 
     def _quit(self, _: str) -> str:
+        self._ended = True
         return "221 2.0.0 Bye"
