@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from makegood_booking.store import calendars, coverage
 from makegood_booking.store.bookability_data import BookabilityData, read_bookability_data
@@ -331,3 +332,14 @@ def test_the_topics_that_are_read_exist() -> None:
     from makegood_booking.handlers.routing import EVENTS
 
     assert all(kind.type in EVENT_TYPES for kind in EVENTS)
+
+
+async def test_in_a_transaction_the_error_of_the_reading_itself_is_raised(harness: BookingHarness) -> None:
+    """It tells whether trying again helps. After it, the transaction could only say that it has failed."""
+    room = await harness.room()
+    async with as_owner(harness.service.database.url) as owner, owner.transaction():
+        await owner.execute("LOCK TABLE enrolments")
+        async with harness.service.database.transaction(CAUSE) as unit:
+            await unit.execute("SET LOCAL lock_timeout = '10ms'")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await read_bookability_data(unit, room, NOW)

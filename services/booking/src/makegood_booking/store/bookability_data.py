@@ -14,7 +14,7 @@ import msgspec
 from makegood_calendar.hours import Span
 from makegood_calendar.published import schedule_of
 from makegood_calendar.slot_rules import Schedule
-from makegood_chassis.database import Queries, Row
+from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.statements import Statement
 from makegood_contracts.events import Modality, PlanKind, SchedulePublished
 from makegood_plans.coverage import CoveragePeriod
@@ -151,6 +151,8 @@ async def read_bookability_data(
     try:
         row = await queries.fetch_one(_DATA(room_id=room_id, start=start, end=end, now=now))
     except asyncpg.PostgresError as error:
+        if isinstance(queries, UnitOfWork):  # nothing more can be read in its transaction
+            raise
         place = (await read_rooms(queries, [room_id])).get(room_id)
         return None if place is None else StoredData(place.room, place.active_at, error, (now, now))
     return None if row is None else StoredData(room_of(row), row["active_at"], row, within or (now, now))
