@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from makegood_booking.domain.bookability import Question
+from makegood_booking.handlers import bookability as handlers
 from makegood_booking.handlers.bookability import judge_bookability, read_to_judge
 from makegood_chassis.database import Queries, Row
 from makegood_contracts.events import SessionRequested, SessionType, TimeOffAdded, WeeklyHours
@@ -250,6 +251,22 @@ async def test_what_cannot_be_asked_is_a_reason_and_never_an_error(harness: Book
     await covered(harness)
     await hear(harness, told(schedule(time_zone="Mars/Olympus", weekly=ALWAYS)))
     assert reasons(await bookability(harness, room)) == {"temporary-interruption": "try_again_later"}
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_remedies_that_cannot_be_worked_out_are_no_error_either(
+    harness: BookingHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await harness.room()
+    await covered(harness)
+    await working(harness)
+
+    def fails(*_: Any) -> bool:
+        raise OverflowError
+
+    monkeypatch.setattr(handlers, "sessions_left", fails)
+    found = await bookability(harness, room)
+    assert (reasons(found), found["bookable"]) == ({"temporary-interruption": "try_again_later"}, False)
 
 
 @pytest.mark.rule("BOOK-8")

@@ -71,21 +71,22 @@ async def judge_bookability(
     queries: Queries, stored: StoredData, policy: Policy, question: Question, now: datetime
 ) -> BookabilityResult:
     """Never fails. If something cannot be read or understood, the reason is `temporary-interruption` (BOOK-8)."""
-    room, data = stored.room, None
+    room, zone = stored.room, "UTC"
+    known = RemedyContext(room.id, room.member_id, room.provider_id)
     closed = room_reasons(room, stored.active_at, policy, now)
     try:
         data = stored.understood()
+        if data.schedule is not None:
+            zone = data.schedule.hours.zone.key
+        known = _for_remedies(known, data, now)
         rights = await read_rights(queries, room.id, room.member_id, now) if closed else ()
         context = _context(room, stored.active_at, policy, data, rights)
         verdict = await _judge(context, _Search(queries, context, stored.within, data.taken, now), question, now)
+        known = replace(known, purchasable=verdict.can_purchase)
     except Exception as error:  # whatever the error is, the member gets an answer, never a bare 500
         _log.error("bookability could not be judged", room_id=room.id, error=type(error).__name__)
         verdict = BookabilityVerdict((*closed, NOTHING_TOLD))
-    known = RemedyContext(room.id, room.member_id, room.provider_id, purchasable=verdict.can_purchase)
-    if data is None:
-        return BookabilityResult(verdict, known, "UTC")
-    zone = "UTC" if data.schedule is None else data.schedule.hours.zone.key
-    return BookabilityResult(verdict, _for_remedies(known, data, now), zone)
+    return BookabilityResult(verdict, known, zone)
 
 
 async def read_member_contexts(
