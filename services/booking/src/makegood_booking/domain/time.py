@@ -6,12 +6,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from makegood_contracts.zones import zone_names
-
-_LOCAL: Final = len("2026-11-24T10:00")
 
 
 def is_zone(name: str) -> bool:
@@ -29,9 +26,8 @@ def zone(name: str) -> ZoneInfo:
 
 def local_text(moment: datetime, name: str) -> str:
     """The wall time of an instant in the zone, such as `2026-11-24T10:00` (BOOK-2)."""
-    return (
-        moment.astimezone(zone(name)).replace(tzinfo=None).isoformat(timespec="minutes")
-    )  # without asking for the offset
+    local = moment.astimezone(zone(name)).replace(tzinfo=None)  # so that the offset is not asked for again
+    return local.isoformat(timespec="minutes")
 
 
 # Made once, because making one takes ten times as long as adding it to an instant.
