@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta
-from makegood_notifications.mail.filling import Layout, line
+from makegood_notifications.mail.filling import CONDITIONS, Layout, line
 from makegood_notifications.mail.languages import FOLDER
 
 PLAIN: Final = Environment(undefined=StrictUndefined, autoescape=False)
-CONDITIONS: Final = ("in_person", "rebookable", "forfeits", "tentative", "invited")
 ODD: Final = ("{{ heading }} 100 % %s {% if", '<b>&"it\'s"</b>', "")
 """What people may write, and templates must not read."""
 
@@ -47,6 +46,11 @@ def test_every_text_reads_as_the_template_engine_writes_it(language: str) -> Non
 def test_a_text_with_more_than_variables_and_conditions_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="may only name variables"):
         line(text, PLAIN)
+
+
+def test_a_condition_must_not_ask_about_what_tells_something_of_a_person() -> None:
+    with pytest.raises(ValueError, match="may only ask about"):
+        line("{% if provider %}with {{ provider }}{% endif %}", PLAIN)
 
 
 @pytest.mark.parametrize("odd", ODD)

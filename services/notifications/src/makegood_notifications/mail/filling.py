@@ -11,6 +11,10 @@ from jinja2 import Environment, Template, nodes
 
 _VARIABLE: Final = re.compile(r"{{ (\w+) }}")
 _CONDITION: Final = re.compile(r"{% (?:(?:if|elif) [^%]+|else|endif) %}")
+CONDITIONS: Final = frozenset({"in_person", "rebookable", "forfeits", "tentative", "invited", "about", "party"})
+"""What conditions may ask about: yes or no, or a word of a closed list. The answers are kept, so they must tell nothing of a
+person.
+"""
 
 Line = Callable[[Mapping[str, Any]], str]
 """Fills in the variables of one text."""
@@ -33,9 +37,11 @@ def _filled(text: str) -> Line:
 
 
 def _conditional(text: str, plain: Environment) -> Line:
-    """Prepares the text for each combination of what its conditions ask about. There are few: yes or no, or a word of a closed list."""
+    """Prepares the text for each combination of what its conditions ask about, which are few."""
     template = plain.from_string(text)
     asked = sorted({name for condition in plain.parse(text).find_all(nodes.If) for name in _names(condition.test)})
+    if not CONDITIONS.issuperset(asked):
+        raise ValueError(f"a condition may only ask about {sorted(CONDITIONS)}: {text!r}")
     stay = {name: _slot(name) for name in _VARIABLE.findall(text) if name not in asked}
 
     @lru_cache(maxsize=64)
