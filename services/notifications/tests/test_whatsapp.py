@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from makegood_notifications.channels import PutOff, Refused, Unreachable
+from makegood_notifications.channels import Late, PutOff, Refused, Unreachable
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage
 from makegood_notifications.whatsapp.registration import templates
 from makegood_testkit.waiting import eventually
@@ -90,6 +90,21 @@ async def test_an_api_that_is_away_is_waited_for() -> None:
     with pytest.raises(Unreachable):
         await client.send(MESSAGE)
     await client.close()
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_who_waits_too_long_for_a_connection_is_late_and_the_api_is_not_away() -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = CloudApi(Account(f"http://127.0.0.1:{port}", "v23.0", "1000", "secret", timeout=0.2, connections=1))
+    first, second = await asyncio.gather(client.send(MESSAGE), client.send(MESSAGE), return_exceptions=True)
+    await client.close()
+    server.close()
+    await server.wait_closed()
+    assert (type(first), type(second)) == (Unreachable, Late)
 
 
 @pytest.mark.rule("NOTE-2")

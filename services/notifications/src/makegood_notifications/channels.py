@@ -26,7 +26,7 @@ class PutOff(Trouble):
 
 
 class Late(Trouble):
-    """The message's turn came so late that another worker may lease it soon. Nothing was sent."""
+    """The message waited too long for its turn: another worker may lease it soon. Nothing was sent."""
 
 
 class Refused(Trouble):

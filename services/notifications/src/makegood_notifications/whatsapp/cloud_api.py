@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 from makegood_chassis.lean_imports import without
 
-from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
+from makegood_notifications.channels import Late, PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.phone_numbers import e164
 from makegood_notifications.settings import NotificationsSettings
 
@@ -133,9 +133,11 @@ class CloudApi:
         )
 
     async def send(self, message: TemplateMessage) -> str:
-        """The id that WhatsApp gave the message. Raises Unreachable, PutOff or Refused."""
+        """The id that WhatsApp gave the message. Raises Unreachable, PutOff, Late or Refused."""
         try:
             answer = await self._client.post(self._path, json=message.body())
+        except httpx.PoolTimeout:
+            raise Late("waited for a connection") from None
         except httpx.HTTPError as error:
             raise Unreachable(type(error).__name__) from None
         try:
