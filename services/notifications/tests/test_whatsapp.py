@@ -136,6 +136,14 @@ async def test_an_error_without_a_code_is_judged_by_its_status(
     await serving
 
 
+@pytest.mark.rule("NOTE-2")
+async def test_few_messages_are_in_hand_because_they_are_not_sent_again(harness: NotificationsHarness) -> None:
+    emails, messages = harness.dependencies.email_worker, harness.dependencies.whatsapp_worker
+    async with harness.sending():
+        await eventually(messages.capacity)
+        assert (emails.capacity(), messages.capacity()) == (256, 64)
+
+
 @pytest.mark.rule("NOTE-1")
 async def test_who_chose_whatsapp_is_told_there_too_in_their_language(harness: NotificationsHarness) -> None:
     await harness.only_member(locale="de", phone="+49 (30) 987 654", channels={"whatsapp": True})

@@ -42,7 +42,7 @@ from makegood_notifications.store import revocations as revocation_store
 from makegood_notifications.store import stream as stream_store
 from makegood_notifications.store.grants import GRANTS
 from makegood_notifications.streams import Streams
-from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
+from makegood_notifications.whatsapp.carrier import AT_ONCE, Messages, WhatsAppCarrier
 from makegood_notifications.whatsapp.cloud_api import CloudApi
 
 NAME = "notifications"
@@ -76,7 +76,9 @@ def bootstrap(
         signals=signals,
         wording=wording,
         email_worker=DeliveryWorker(database, email_carrier, news_read, give_up_after=give_up_after),
-        whatsapp_worker=DeliveryWorker(database, whatsapp_carrier, news_read, give_up_after=give_up_after),
+        whatsapp_worker=DeliveryWorker(
+            database, whatsapp_carrier, news_read, give_up_after=give_up_after, at_once=AT_ONCE
+        ),
         news=news_read,
         streams=Streams(signals, each=settings.person_streams, total=settings.streams_at_once),
         base_url=base_url,

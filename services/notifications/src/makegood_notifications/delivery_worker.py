@@ -39,7 +39,7 @@ LONGEST_PAUSE: Final = 30.0
 POLL_FOR_VENUE: Final = timedelta(seconds=2)
 """Pause before a message is retried that names a venue that is not known yet."""
 AT_ONCE: Final = 256
-"""Most deliveries that are being sent at once."""
+"""Most deliveries that a worker has in hand at once."""
 FOR_NEWS: Final = timedelta(seconds=0.5)
 """Pause before a delayed message is retried while later events are still being read."""
 LINGER: Final = 0.03
@@ -94,14 +94,17 @@ class AttemptResult:
 
 
 class DeliveryWorker:
-    """Sends what is queued, in order for each person and session, `AT_ONCE` at a time."""
+    """Sends what is queued, in order for each person and session, `at_once` at a time."""
 
-    def __init__(self, database: Database, carrier: Carrier, news: News, *, give_up_after: timedelta) -> None:
+    def __init__(
+        self, database: Database, carrier: Carrier, news: News, *, give_up_after: timedelta, at_once: int = AT_ONCE
+    ) -> None:
         self._database = database
         self.carrier = carrier
         self._channel = carrier.channel
         self._news = news
         self._give_up_after = give_up_after
+        self._at_once = at_once
         self._woken = asyncio.Event()
         self._in_hand: set[asyncio.Task[None]] = set()
         self._closed_until = 0.0
@@ -122,7 +125,7 @@ class DeliveryWorker:
         if not self._running or time.monotonic() < self._closed_until:
             return 0
         # If the channel was away, one delivery tries it first.
-        return max(0, (AT_ONCE if not self._knocks else 1) - len(self._in_hand))
+        return max(0, (self._at_once if not self._knocks else 1) - len(self._in_hand))
 
     def send_after_commit(self, unit: UnitOfWork, leased: Sequence[LeasedDelivery], queued: int) -> None:
         """Sends what was leased with the transaction that queued it: another transaction would take as long as the sending.

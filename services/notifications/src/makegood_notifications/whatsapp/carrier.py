@@ -11,6 +11,10 @@ from makegood_notifications.store.deliveries import LeasedDelivery
 from makegood_notifications.whatsapp.cloud_api import TemplateMessage, number_of
 
 WHATSAPP: Final[Channel] = "whatsapp"
+AT_ONCE: Final = 64
+"""Most messages that are in hand at once. If the process stops, those that still wait for a connection are not sent again
+(`hindrance`), so there must not be many.
+"""
 
 
 class Messages(Protocol):
