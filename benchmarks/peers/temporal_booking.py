@@ -33,7 +33,23 @@ _QUEUE, _NAMESPACE = "bookings", "booking"
 _STEP = timedelta(seconds=30)
 _PATIENCE = 60.0
 
-hold_slot, hold_credit, reserve = (activity.defn(step) for step in (steps.hold_slot, steps.hold_credit, steps.reserve))
+
+# Functions of this module, because Temporal's sandbox runs it once more, and a function cannot become an activity twice.
+
+
+@activity.defn
+async def hold_slot(number: int) -> bool:
+    return await steps.hold_slot(number)
+
+
+@activity.defn
+async def hold_credit(number: int) -> bool:
+    return await steps.hold_credit(number)
+
+
+@activity.defn
+async def reserve(number: int) -> bool:
+    return await steps.reserve(number)
 
 
 @workflow.defn
