@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+from makegood_calendar.zones import local_text as wall_time
 from makegood_contracts.zones import zone_names
 
 
@@ -26,8 +27,7 @@ def zone(name: str) -> ZoneInfo:
 
 def local_text(moment: datetime, name: str) -> str:
     """The wall time of an instant in the zone, such as `2026-11-24T10:00` (BOOK-2)."""
-    local = moment.astimezone(zone(name)).replace(tzinfo=None)  # so that the offset is not asked for again
-    return local.isoformat(timespec="minutes")
+    return wall_time(moment, zone(name))
 
 
 # Made once, because making one takes ten times as long as adding it to an instant.

@@ -37,7 +37,7 @@ FROM rooms LEFT JOIN LATERAL (
     WHERE room_id = rooms.id AND chat_messages.id < $2
     ORDER BY chat_messages.id DESC LIMIT $3
 ) AS page ON true
-WHERE rooms.id = $1
+WHERE rooms.id = $1 ORDER BY page.id COLLATE "C" DESC
 """  # noqa: S608 (constant columns)
 _NEWEST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 """Above every id."""
