@@ -19,7 +19,6 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
 from makegood_contracts.events import ACCESS_RECORDED
-from makegood_contracts.ids import new_id
 from makegood_devtools.client import Person
 from makegood_stack.ports import SERVICES
 from makegood_testkit.platform import WHAT, Cast, Platform
@@ -230,13 +229,7 @@ async def test_the_calendar_feed_names_whose_calendar_shows_whom(cast: Cast) -> 
 
 async def test_a_correction_and_a_booking_by_support_leave_rows(platform: Platform) -> None:
     cast = await platform.cast(plan="insurance-copay", length=45)
-    body = cast.booking_body(await cast.start_in(timedelta(hours=2)))
-
-    async def book() -> Any:
-        return await cast.support.send("POST", "/v1/sessions", body, key=new_id(), wait=15)
-
-    # Until booking has heard of the member's plan, support may not book.
-    booked = (await cast.eventually(book, lambda answer: answer.status_code != 403)).json()
+    booked = (await cast.booked_by_support(await cast.start_in(timedelta(hours=2)))).body
     await cast.provider.post(f"/v1/sessions/{booked['id']}/confirm")
     await cast.attended(booked)
     judge = platform.person("support", f"judge-{booked['id']}")

@@ -5,26 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from makegood_devtools.client import Answer, Refused
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import Cast, Platform
-from makegood_testkit.waiting import eventually
 
 CONFIRMED = "Your session is confirmed! Mark your calendar."
-
-
-async def booked_by_support(cast: Cast, start: datetime) -> Answer:
-    """What support books, once booking has heard of the member's plan."""
-
-    async def attempt() -> Answer | None:
-        try:
-            return await cast.support.post("/v1/sessions", cast.booking_body(start), wait=15)
-        except Refused as refusal:
-            if refusal.slug != "support-may-not":
-                raise
-            return None
-
-    booked: Answer = await eventually(attempt, what="booking to hear of the plan")
-    return booked
 
 
 @pytest.mark.rule("BOOK-5")
@@ -62,7 +46,7 @@ async def test_a_provider_books_in_no_room_but_their_own(cast: Cast) -> None:
 @pytest.mark.rule("BOOK-6")
 async def test_support_books_video_for_a_member_with_health_insurance(platform: Platform) -> None:
     cast = await platform.cast(plan="insurance-credits", length=45)
-    session = await booked_by_support(cast, await cast.start_in(timedelta(days=3)))
+    session = await cast.booked_by_support(await cast.start_in(timedelta(days=3)))
     assert (session["status"], session["credit"]["state"]) == ("reserved", "held")
     confirmed = await cast.provider.post(f"/v1/sessions/{session['id']}/confirm")
     assert confirmed["status"] == "confirmed"
@@ -92,7 +76,7 @@ async def test_support_books_nothing_else(platform: Platform, plan: str, length:
 async def test_support_neither_cancels_nor_moves_a_session_of_anybody(platform: Platform) -> None:
     cast = await platform.cast(plan="insurance-credits", length=45)
     start = await cast.start_in(timedelta(days=4))
-    session = await booked_by_support(cast, start)
+    session = await cast.booked_by_support(start)
     path = f"/v1/sessions/{session['id']}"
     later = {"starts_at": (start + timedelta(hours=2)).isoformat()}
     for change, body in (("cancel", {}), ("cancel", {"accept_forfeit": True}), ("reschedule", later)):

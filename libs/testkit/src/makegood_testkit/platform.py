@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from makegood_contracts.envelope import Received
-from makegood_devtools.client import Answer, Gateway, Person
+from makegood_devtools.client import Answer, Gateway, Person, Refused
 from makegood_devtools.mail_reader import MailReader
 from makegood_stack import up as starting
 from makegood_stack.config import Choices, Stack
@@ -271,6 +271,20 @@ class Cast:
             "/v1/sessions", self.booking_body(await self.start_in(notice), **changes), wait=15
         )
         return dict(answer.body)
+
+    async def booked_by_support(self, start: datetime) -> Answer:
+        """A session that support has booked, once booking has heard of the member's plan. Raises Refused."""
+
+        async def attempt() -> Answer | None:
+            try:
+                return await self.support.post("/v1/sessions", self.booking_body(start), wait=15)
+            except Refused as refusal:
+                if refusal.slug != "support-may-not":
+                    raise
+                return None
+
+        booked: Answer = await self.eventually(attempt, lambda answer: answer is not None)
+        return booked
 
     async def confirmed(self, notice: timedelta = timedelta(days=4), **changes: Any) -> dict[str, Any]:
         """A confirmed session."""
