@@ -19,13 +19,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without byte code, every process would compile its imports again, which takes seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test lint supply-chain-tools sbom known-vulnerabilities format lock up down status clean
+.PHONY: help setup demo test test-extended lint supply-chain-tools sbom known-vulnerabilities format lock up down status clean
 
 help:
 	@echo "make demo               start the platform and play the story of a missed session"
 	@echo "make demo STORY=late-cancellation  play another story (or why-cant-i-book)"
 	@echo "make demo STACK=compose run it in containers"
 	@echo "make test               run all tests"
+	@echo "make test-extended      run the tests that take minutes, or need an engine or a cluster"
 	@echo "make lint               run ruff, mypy and bandit"
 	@echo "make sbom               write the software bill of materials (CycloneDX)"
 	@echo "make known-vulnerabilities  list known vulnerabilities of the locked packages"
@@ -49,7 +50,11 @@ demo: setup
 # also wait for servers.
 JOBS ?= 3
 test: setup
-	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not extended" $(ARGS)
+
+# One test after the other, because they measure, or load the machine.
+test-extended: setup
+	@$(BIN)/pytest -m extended $(ARGS)
 
 lint: setup supply-chain-tools
 	@$(BIN)/ruff check .

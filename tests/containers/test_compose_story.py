@@ -27,7 +27,7 @@ def containers(server_mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     compose.down(Home(root=find_root(), state=tmp_path / ".makegood"), offset, volumes=True)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_the_story_is_the_same_in_containers(containers: int) -> None:
     command = [
         sys.executable,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import psutil
 from makegood_devtools.errors import UserError
 
+from makegood_stack.port_claims import claim
+
 SERVICES = ("booking", "availability", "credits", "notifications")
 _BASE = {
     "gateway": 8080,
@@ -134,10 +136,10 @@ def free_offset(present: int, bases: Collection[int] = ()) -> int | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports for the servers of a test. They are below the range for outgoing connections, which could take them first,
-    and in random order, so that parallel test runs do not collide."""
+    """Free ports for the servers of a test. No other process gets them here until this one ends."""
+    # Below the range for outgoing connections, which could take a port first.
     candidates = random.sample(range(_BELOW_DEFAULTS, _OUTGOING), k=_OUTGOING - _BELOW_DEFAULTS)
-    return list(itertools.islice(filter(is_free, candidates), count))
+    return list(itertools.islice((port for port in candidates if is_free(port) and claim([port])), count))
 
 
 def free_port() -> int:

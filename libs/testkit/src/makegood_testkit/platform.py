@@ -22,6 +22,7 @@ from makegood_stack import up as starting
 from makegood_stack.config import Choices, Stack
 from makegood_stack.devclock import DevelopmentClock
 from makegood_stack.home import Home, find_root
+from makegood_stack.port_claims import claim
 from makegood_stack.ports import PROBES_ABOVE, is_free
 from makegood_stack.processes import Supervisor
 from makegood_stack.ticker import Ticker
@@ -32,11 +33,11 @@ _PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, *_SERVING, *(port + PR
 
 
 def free_offset() -> int:
-    """A port offset at which every port of a stack is free now."""
-    # Below the range for outgoing connections, which could take a port first, and in a random order, so that parallel
-    # test runs do not try the same ports.
+    """A port offset at which every port of a stack is free. No other process gets it here until this one ends."""
+    # Below the range for outgoing connections, which could take a port first.
     for offset in random.sample(range(11_000, 22_800, 137), k=87):
-        if all(is_free(port + offset) for port in _PORTS):
+        ports = [port + offset for port in _PORTS]
+        if all(map(is_free, ports)) and claim(ports):
             return offset
     raise RuntimeError("no port offset is free")
 
