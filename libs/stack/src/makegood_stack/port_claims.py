@@ -21,7 +21,7 @@ def claim(ports: Iterable[int]) -> bool:
 
     A process may claim its own ports again.
     """
-    new = []
+    new: list[int] = []
     for port in set(ports) - _OURS:
         try:
             fcntl.lockf(_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
