@@ -8,6 +8,7 @@ through the pool, which waits for cancelled queries and rolls back what was left
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,9 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import protocol
+
+from makegood_chassis.metrics import POOL_TIMEOUTS, POOL_WAIT
+from makegood_chassis.process_metrics import POOLS
 
 _json_encode = msgspec.json.Encoder().encode
 _json_decode = msgspec.json.Decoder().decode
@@ -37,9 +41,11 @@ protocol.IterableABC = _ARRAYS  # type: ignore[attr-defined]
 class Connections:
     """At most `most` connections of `pool` at once, which are all of it."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], most: int) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], most: int, name: str = "") -> None:
         self._pool = pool
-        self._most = most
+        self.most: int = most
+        self.name: str = name
+        """What its connections are called in PostgreSQL, and it in metrics."""
         self._held = 0
         self._idle: list[Lent] = []
         self._not_needed = 0
@@ -61,15 +67,27 @@ class Connections:
             max_inactive_connection_lifetime=300,
             server_settings=dict(server_settings),
         )
-        return cls(pool, most)
+        connections = cls(pool, most, server_settings.get("application_name", ""))
+        POOLS.add(connections)
+        return connections
 
     @property
     def in_use(self) -> int:
         return self._held - len(self._idle)
 
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    @property
+    def pending(self) -> int:
+        """How many wait for a connection."""
+        return len(self._waiting)
+
     async def close(self) -> None:
         """Waits until all are back, and closes them."""
         self._closing = True
+        POOLS.discard(self)
         if self._sweeping is not None:
             self._sweeping.cancel()
         while self._idle:
@@ -96,13 +114,20 @@ class Connections:
             if _is_open(connection):
                 return connection
             self._release(connection)
-        return await self._wait()
+        begun = time.perf_counter()
+        try:
+            return await self._wait()
+        except TimeoutError:
+            POOL_TIMEOUTS.labels(self.name).inc()
+            raise
+        finally:
+            POOL_WAIT.labels(self.name).observe(time.perf_counter() - begun)
 
     async def _wait(self) -> Lent:
         """A new connection, or the next one that comes back."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                if self._held < self._most or self._closing:
+                if self._held < self.most or self._closing:
                     return await self._open()
                 turn: asyncio.Future[Lent | None] = asyncio.get_running_loop().create_future()
                 self._waiting.append(turn)

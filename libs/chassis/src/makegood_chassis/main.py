@@ -18,6 +18,7 @@ from makegood_chassis import observe
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.grants import Logins
 from makegood_chassis.limited_logins import UnlimitedLogin
+from makegood_chassis.metrics import REGISTRY_OF_PROCESS
 from makegood_chassis.runtime import Runtime
 from makegood_chassis.service import Service
 from makegood_chassis.settings import ROLE, ServiceSettings
@@ -60,6 +61,7 @@ def _run(service: Service, role: str) -> None:
     if values.migrate:
         _migrate_apart(service)
     observe.configure_traces(service.name, values.otlp_endpoint)
+    REGISTRY_OF_PROCESS.set_target_info({"service_name": f"makegood-{service.name}", "makegood_role": role})
     runtime = Runtime(service, role)
     # Everything imported and wired so far lives as long as the process, so the garbage collector can skip it.
     gc.collect()

@@ -47,7 +47,7 @@ def keep_pruned(**retentions: tuple[str, timedelta]) -> Callable[[Service], Awai
     """A worker that prunes every ten minutes. Takes, by the name of the rows, a statement and how long rows are kept."""
 
     async def pruning(service: Service) -> None:
-        await repeat(partial(prune_all, service.pruner, retentions), _EVERY, spread=True)
+        await repeat(partial(prune_all, service.pruner, retentions), _EVERY, spread=True, name="prune-own")
 
     return pruning
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 import structlog
 
 from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.metrics import TASK_SUCCESS
 
 _log = structlog.get_logger(__name__)
 
@@ -21,10 +22,12 @@ async def repeat(
     soon: bool = True,
     spread: bool = False,
     wake: asyncio.Event | None = None,
+    name: str = "",
 ) -> None:
     """Runs `job` at this interval until cancelled, and again at once while it returns that more is left. Waits for
     servers that cannot be reached, and raises any other error. `soon`: starts at once. `spread`: pauses vary by half,
     so that processes do not all run it at the same time. `wake` ends a pause.
+    `name`: under which metrics say when it last succeeded.
     """
     wake = wake or asyncio.Event()
     failing, first = False, True
@@ -34,6 +37,8 @@ async def repeat(
             try:
                 more = await job()
                 failing = False
+                if name:
+                    TASK_SUCCESS.labels(name).set_to_current_time()
             except Exception as error:
                 if not is_transient(error):
                     raise

@@ -35,6 +35,7 @@ from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
 from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.deadlines import Deadlines
+from makegood_chassis.messaging.event_counts import count_events
 from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.maintenance import Maintenance
@@ -158,6 +159,7 @@ class Runtime:
 
     async def _start(self) -> None:
         service, settings, health = self._service, self._settings, self._service.health
+        count_events(service.database, service.name)
         port = settings.http_port if self._server else None
         _log.info("starting", role=self._role, port=port, probe_port=settings.probes_at)
         await service.signals.open()

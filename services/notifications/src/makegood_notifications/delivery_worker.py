@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Final
 import structlog
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
+from makegood_chassis.made_good import made_good
 from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.events import MessageDelivered, MessageFailed
@@ -28,6 +30,8 @@ from makegood_notifications.domain.deliveries import (
     no_longer_true,
     retry_after,
 )
+from makegood_notifications.domain.notices import Notice
+from makegood_notifications.metrics import CHANNEL_UNREACHABLE, DELIVERIES_IN_HAND, DELIVERY_DELAY, count_deliveries
 from makegood_notifications.store import deliveries, withdrawals
 from makegood_notifications.store.deliveries import Finished, LeasedDelivery, Postponed
 from makegood_notifications.store.news import News
@@ -38,6 +42,8 @@ LONGEST_PAUSE: Final = 30.0
 """Longest pause between two attempts to reach an unreachable channel, seconds."""
 POLL_FOR_VENUE: Final = timedelta(seconds=2)
 """Pause before a message is retried that names a venue that is not known yet."""
+MISSED: Final = "provider-missed"
+"""The template of what a member is told whose provider has missed the session."""
 AT_ONCE: Final = 256
 """Most deliveries that a worker has in hand at once."""
 FOR_NEWS: Final = timedelta(seconds=0.5)
@@ -115,6 +121,8 @@ class DeliveryWorker:
         self._running = False
         self._attempts = 0
         self._all_answered = asyncio.Event()
+        CHANNEL_UNREACHABLE.labels(self._channel).set_function(lambda: time.monotonic() < self._closed_until)
+        DELIVERIES_IN_HAND.labels(self._channel).set_function(lambda: len(self._in_hand))
 
     def wake(self) -> None:
         """Tells the worker that something was queued."""
@@ -250,7 +258,15 @@ class DeliveryWorker:
             _log.exception("message not composed", channel=self._channel, delivery_id=delivery.id, exc_info=type(error))
             return self._put_off(delivery, waited, type(error).__name__)
         self._knocks = 0
+        self._measure(notice)
         return AttemptResult(delivery, "sent", at=self._database.clock.now())
+
+    def _measure(self, notice: Notice) -> None:
+        """Notes how long it took until the channel accepted the message."""
+        since = notice.source.occurred_at
+        DELIVERY_DELAY.labels(self._channel).observe(max(0.0, (datetime.now(UTC) - since).total_seconds()))
+        if notice.template == MISSED and notice.to == "member" and self._channel == "email":
+            made_good("email", since)
 
     def _unreachable(self, delivery: LeasedDelivery, waited: timedelta, trouble: str) -> AttemptResult:
         """The channel cannot be reached. Everything waits, and no attempt counts, but no message waits forever."""
@@ -292,6 +308,8 @@ class DeliveryWorker:
             cancels = [(one.delivery.id, one.told or "") for one in done if one.delivery.id in ended.invited_elsewhere]
             if (cancels and await withdrawals.follow(unit, cancels)) or ended.waited_for:
                 unit.after_commit(self.wake)
+            counts = Counter(one.status for one in done if one.delivery.id in ended.ids)
+            unit.after_commit(lambda: count_deliveries(self._channel, counts))
             for one in done:
                 if one.delivery.id in ended.ids:
                     self._publish(one, unit)

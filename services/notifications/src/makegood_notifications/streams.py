@@ -16,6 +16,8 @@ from makegood_chassis.http.problems import Problem
 from makegood_chassis.signals import Signals
 from makegood_contracts.ids import new_id
 
+from makegood_notifications.metrics import STREAMS
+
 LONGEST: Final = 3600.0
 """Seconds that a stream can last, because no token lasts longer. Older entries in the list are gone."""
 TOO_MANY: Final = "too-many-streams"
@@ -70,6 +72,7 @@ class Streams:
         self._each = each
         self._total = total
         self._open: dict[str, OpenStream] = {}
+        STREAMS.set_function(lambda: len(self._open))
 
     def __len__(self) -> int:
         return len(self._open)

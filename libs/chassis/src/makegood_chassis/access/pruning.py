@@ -64,4 +64,4 @@ async def keep_pruned(service: Service, retention_seconds: float) -> None:
         if gone := await prune(service.pruner, timedelta(seconds=retention_seconds)):
             _log.info("access rows pruned", rows=gone)
 
-    await repeat(job, _EVERY, soon=False, spread=True)
+    await repeat(job, _EVERY, soon=False, spread=True, name="prune-access")

@@ -109,7 +109,7 @@ async def keep_sealed(service: Service) -> None:
     async def job() -> bool:
         return await seal_once(service.database, recorded) > 0
 
-    await repeat(job, _PAUSE)
+    await repeat(job, _PAUSE, name="seal-access")
 
 
 def _chain(service: Service) -> Any:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from makegood_chassis.http.answers import answer
-from makegood_chassis.metrics import REGISTRY_OF_PROCESS
+from makegood_chassis.metrics import READY, REGISTRY_OF_PROCESS
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
@@ -20,6 +20,7 @@ def probes(service: Service) -> APIRouter:
     """
     router = APIRouter(include_in_schema=False)
     health = service.health
+    READY.set_function(lambda: health.ready)
 
     @router.get("/livez")
     async def livez() -> Response:

@@ -24,6 +24,7 @@ from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.dead_letters import DeadLetterLimitExceeded
 from makegood_chassis.messaging.failures import Stopped, is_transient
 from makegood_chassis.messaging.fetch_sessions import FetchSessions
+from makegood_chassis.messaging.lag import Lag
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.reading import Polled, RecordReader
@@ -84,6 +85,7 @@ class Consumer:
         self._reader = RecordReader(None)
         self._work: asyncio.Task[None] | None = None
         self._last_record = time.monotonic()
+        self._lag = Lag(self._topics, processor.prefix)
         self._offsets: dict[TopicPartition, int] = {}
         self._uncommitted = asyncio.Event()
         """Set while there may be offsets to commit."""
@@ -142,12 +144,12 @@ class Consumer:
         )
         FetchSessions.install(kafka)
         self._reader = reader = RecordReader(kafka)
-        offsets: asyncio.Task[None] | None = None
+        tasks: list[asyncio.Task[None]] = []
         try:
             kafka.subscribe(self._topics, listener=_Listener(self))
             async with asyncio.timeout(20):
                 await kafka.start()
-            offsets = asyncio.create_task(self._keep_offsets())
+            tasks += [asyncio.create_task(self._keep_offsets()), asyncio.create_task(self._lag.keep_measured(kafka))]
             while not self._stopping.is_set():
                 polled = await reader.poll(timeout_ms=_POLL_MS, max_records=self._batch)
                 self._fetch_seldom_in_quiet_times(polled)
@@ -161,8 +163,9 @@ class Consumer:
             await self._commit()
         finally:
             self._ours = False
-            if offsets is not None:
-                offsets.cancel()
+            for task in tasks:
+                task.cancel()
+            self._lag.forget()
             self._offsets.clear()
             with suppress(Exception):
                 async with asyncio.timeout(5):
@@ -213,7 +216,7 @@ class Consumer:
             self._progress.handled(polled.records)
 
     def _note_handled(self, partition: TopicPartition, last: int) -> None:
-        self._offsets[partition] = last + 1
+        self._offsets[partition] = self._lag.handled[partition] = last + 1
         self._uncommitted.set()
 
     async def _keep_offsets(self) -> None:
@@ -279,6 +282,7 @@ class Consumer:
         await self._commit()
         self._offsets.clear()
         self._reader.forget()
+        self._lag.forget()
         if self._progress is not None:
             self._progress.forget()
 

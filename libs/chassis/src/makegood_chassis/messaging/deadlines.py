@@ -76,6 +76,8 @@ class Deadlines:
         self._clock = database.clock
         self._handlers = handlers
         self._kinds = sorted(handlers)
+        for kind in self._kinds:
+            metrics.DEADLINES_HANDLED.labels(kind)
         self._batch = batch
         self._health = health or Health()
         self._stopping = False

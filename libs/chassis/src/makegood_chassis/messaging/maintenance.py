@@ -23,8 +23,9 @@ ON CONFLICT (id) DO UPDATE SET clock_revision = excluded.clock_revision, seen_at
 """
 _LEAVE: Final = "DELETE FROM processes WHERE id = $1"
 _CLOCK: Final = "SELECT offset_seconds, revision FROM clock"
-_OUTBOX: Final = """
-SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
+_MEASURE: Final = """
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8,
+    coalesce(extract(epoch FROM $1 - (SELECT due_at FROM deadlines ORDER BY due_at LIMIT 1)), 0)::float8
 FROM (SELECT created_at FROM outbox ORDER BY id LIMIT 100000) AS waiting
 """
 PRUNE_KEYS: Final = older("idempotency_keys", "created_at")
@@ -33,7 +34,17 @@ _PRUNE_PROCESSES: Final = older("processes", "seen_at")
 _PROCESSES_KEPT: Final = timedelta(hours=1)
 _SEEN_EVERY: Final = 2.0
 _MEASURE_EVERY: Final = 5.0
+_SAMPLE_EVERY: Final = 1.0
 _PRUNE_EVERY: Final = 60.0
+
+
+async def measure_event_loop() -> None:
+    """Once a second, measures how late a timer comes: something that does not wait keeps everything else waiting."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _SAMPLE_EVERY
+        await asyncio.sleep(_SAMPLE_EVERY)
+        metrics.LOOP_DELAY.observe(max(0.0, loop.time() - due))
 
 
 class Maintenance:
@@ -64,10 +75,14 @@ class Maintenance:
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
-        jobs = [repeat(self.seen, _SEEN_EVERY, wake=self._moved), repeat(self._measure, _MEASURE_EVERY)]
+        jobs = [
+            repeat(self.seen, _SEEN_EVERY, wake=self._moved),
+            repeat(self._measure, _MEASURE_EVERY),
+            measure_event_loop(),
+        ]
         if self._pruner is not None:
             prune = partial(prune_all, self._pruner, self._retentions)
-            jobs.append(repeat(prune, _PRUNE_EVERY, soon=False, spread=True))
+            jobs.append(repeat(prune, _PRUNE_EVERY, soon=False, spread=True, name="prune"))
         if self._development:
             jobs.append(self._listen())
         async with asyncio.TaskGroup() as group:
@@ -90,11 +105,11 @@ class Maintenance:
 
     async def _measure(self) -> None:
         async with self._database.reading() as queries:
-            row = await queries.fetch_one(_OUTBOX)
+            row = await queries.fetch_one(_MEASURE, self._database.clock.now())
         if row is not None:
-            metrics.OUTBOX_DEPTH.set(row[0])
+            metrics.OUTBOX_ROWS.set(row[0])
             metrics.OUTBOX_AGE.set(max(0.0, row[1]))
-        metrics.DB_POOL_IN_USE.set(self._database.connections.in_use)
+            metrics.DEADLINES_OVERDUE.set(max(0.0, row[2]))
 
     async def _listen(self) -> None:
         """Follows a move of the development clock at once. Without this connection, it takes up to two seconds."""

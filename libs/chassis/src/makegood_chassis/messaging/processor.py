@@ -76,7 +76,7 @@ class Processor:
         self._together = together(handlers)
         self._service = service
         self._guard = guard
-        self._prefix = prefix
+        self.prefix = prefix
         self._is_relevant = is_relevant
         self._verifier = verifier
         self._forgeries = Forgeries(database, service)
@@ -90,6 +90,9 @@ class Processor:
         self.partitions: Callable[[str], int] = lambda _: 0
         """How many partitions a topic has, as the consumer knows."""
         self._wanted = frozenset(kind.type for kind in handlers)
+        for topic in {kind.topic.name for kind in handlers}:
+            for outcome in metrics.OUTCOMES:
+                metrics.CONSUMED.labels(topic, outcome)  # so that each is there from the start, as 0
         unknown = self._wanted - EVENT_TYPES.keys()
         if unknown:
             raise ValueError(f"handlers for types that no contract has: {sorted(unknown)}")
@@ -114,25 +117,25 @@ class Processor:
 
     async def pass_over(self, unreadable: UnreadableRange) -> None:
         """Keeps the places of records that cannot be read. Raises Stopped."""
-        topic = unreadable.partition.topic.removeprefix(self._prefix)
+        topic = unreadable.partition.topic.removeprefix(self.prefix)
         await self._forgeries.keep_place(unreadable, topic, self._until_it_passes)
 
     async def _sort_out(self, records: Sequence[ConsumerRecord]) -> SortedOut:
         """Sorts out the records. If one names an unknown key, the keys are fetched once more before it is refused."""
         verifier = self._verifier
         if verifier is None:
-            return sort_out(records, self._wanted, self._prefix, self._is_relevant)
+            return sort_out(records, self._wanted, self.prefix, self._is_relevant)
 
         def check(topic: str, record: ConsumerRecord) -> SignatureRefusal | None:
             return verifier.check(topic, record.key, record.headers, record.value)
 
         if not verifier.keys.fresh:
             await self._waiting_for_a_server(verifier.keys.ensure, len(records))
-        found = sort_out(records, self._wanted, self._prefix, self._is_relevant, check, self.partitions)
+        found = sort_out(records, self._wanted, self.prefix, self._is_relevant, check, self.partitions)
         if any(one.reason == "key-unknown" for one in found.forged) and await self._waiting_for_a_server(
             verifier.keys.look_again, len(records)
         ):
-            found = sort_out(records, self._wanted, self._prefix, self._is_relevant, check, self.partitions)
+            found = sort_out(records, self._wanted, self.prefix, self._is_relevant, check, self.partitions)
         return found
 
     async def _settle(self, arrivals: list[Arrival]) -> None:

@@ -17,7 +17,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from makegood_contracts.topics import EVENT_TOPICS, ServiceName, dead_letters
 
-from makegood_chassis import metrics
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging.dead_letters import (
     AT,
@@ -149,7 +148,6 @@ async def redrive(
                 )
         async with asyncio.timeout(_PATIENCE):
             await asyncio.gather(*sent)
-    metrics.REDRIVEN.inc(len(chosen))
     return list(chosen.values())
 
 

@@ -9,6 +9,7 @@ each key's order. What the leader's own process commits is handed over in memory
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ _SWEEP_AFTER: Final = 0.04
 _FEW: Final = 128
 """So many rows may still be on their way out of the table while the next batch is read past them."""
 
+_SENDING: Final = metrics.SEND_DURATION.labels("send")
 _decode_headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -166,13 +168,15 @@ class Relay:
         failpoints.reached("relay.fetched")
         if not self._lease.held:
             return 0
+        asked = time.perf_counter()
         outcome = await self._producer.send(rows)
+        _SENDING.observe(time.perf_counter() - asked)
         failpoints.reached("relay.sent")
         if len(outcome.sent) < len(rows):
             self._handed_over.look = True
         self._more = self._handed_over.look or bool(self._handed_over)
         if outcome.sent:
-            metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0].created_at).total_seconds()))
+            metrics.RELAY_DELAY.observe(max(0.0, (datetime.now(UTC) - rows[0].created_at).total_seconds()))
             there = set(outcome.sent)
             self._handed_over.sent(row for row in rows if row.id in there)
             self._acked += outcome.sent

@@ -51,6 +51,6 @@ def keep_sealed(*steps: Step) -> Callable[[Service], Awaitable[None]]:
             except UnknownMasterKey as error:
                 _log.error("a master key is missing from DATA_KEYS", master_key=str(error))
 
-        await repeat(job, _EVERY, spread=True)
+        await repeat(job, _EVERY, spread=True, name="seal-personal-data")
 
     return sealing

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.made_good import made_good_with
 from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import ReleaseCause, SessionReserved, SlotReleased
@@ -61,6 +62,7 @@ def releases(
             released += await _release_unclaimed(unit, rest, cause)
         causes = {session_id: received.cause for session_id, received in ended.items()}
         await _publish_released(unit, dependencies, released, cause, causes)
+        made_good_with(unit, "slot", (ended[hold.session_id] for hold in released if hold.session_id in ended))
 
     return on_session_ended
 

@@ -46,4 +46,4 @@ async def keep_published(service: Service[Any]) -> None:
     async def job() -> bool:
         return await publish_unpublished(service) == _AT_ONCE
 
-    await repeat(job, _EVERY)
+    await repeat(job, _EVERY, name="publish-venues")

@@ -18,6 +18,7 @@ from makegood_booking.domain.plausibility import implausibility
 from makegood_booking.domain.rebooking import reopened, reopens_room_now
 from makegood_booking.domain.session import Session, Transition
 from makegood_booking.handlers.waiters import wake_waiters
+from makegood_booking.metrics import count_decisions
 from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import lock_room, read_rooms, save_room
 from makegood_booking.store.sessions import DEADLINE, lock_sessions, save_sessions
@@ -70,6 +71,7 @@ async def _apply(
             if reopens_room_now(session, changed.session):
                 reserved.append((changed.session, received.cause))
     save_sessions(unit, changes)
+    count_decisions(unit, changes)
     await _reopen_rooms(unit, dependencies.policies, reserved)
     wake_waiters(unit, dependencies.signals, list(before.values()), list(now.values()))
 
@@ -111,6 +113,7 @@ async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dep
         else:  # another worker was faster, or the clock went back: wait for the next moment
             unit.set_deadline(DEADLINE, session.id, next_due(changed.session))
     save_sessions(unit, changes)
+    count_decisions(unit, changes)
     wake_waiters(unit, dependencies.signals, list(before.values()), after)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.made_good import made_good_with
 from makegood_chassis.messaging.handlers import Due, takes_types_together
 from makegood_contracts.envelope import Cause, Received
 
@@ -52,6 +53,8 @@ async def on_session_ended(batch: Sequence[Received[EndingEvent]], unit: UnitOfW
             if not _refuse(unit, received, holds.get(received.event.session_id))
         ]
         await settle_sessions(unit, books, holds, ended)
+        settled = {each.session_id for each in ended} & holds.keys()
+        made_good_with(unit, "credit", (received for received in batch if received.event.session_id in settled))
         unknown = {each.session_id: each.member_id for each in ended if each.session_id not in holds}
         hold_store.remember(unit, unknown, "ended")
 

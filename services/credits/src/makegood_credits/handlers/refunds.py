@@ -58,4 +58,4 @@ async def keep_giving_back(service: Service[Dependencies]) -> None:
     async def job() -> bool:
         return await give_back(service.database, payments) == AT_ONCE
 
-    await repeat(job, EVERY)
+    await repeat(job, EVERY, name="refund")

@@ -13,6 +13,7 @@ from makegood_contracts.ids import new_id
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.notices import Notice, Parties
 from makegood_notifications.domain.venues import NO_VENUES, Venues
+from makegood_notifications.metrics import count_deliveries
 from makegood_notifications.store import venues
 from makegood_notifications.store.outgoing import NewEntry, NewMessage, Outgoing
 
@@ -66,6 +67,7 @@ class Notifier:
             self._delivered(notice, "chat")
         else:
             self._outgoing.delivery(new_id(), notice, "chat", wanted=False)
+            self._unit.after_commit(lambda: count_deliveries("chat", {"skipped": 1}))
 
     def _delivered(self, notice: Notice, channel: Channel) -> None:
         delivery_id, now = new_id(), self._unit.now
@@ -79,6 +81,7 @@ class Notifier:
             delivered_at=now,
         )
         self._unit.publish(delivered, sequence=1, cause=notice.source.cause)
+        self._unit.after_commit(lambda: count_deliveries(channel, {"sent": 1}))
 
     def stream(self, member_id: str, provider_id: str | None, kind: str, data: dict[str, Any]) -> None:
         """An entry in the live stream of the member, and of the provider if one is named (NOTE-4)."""
