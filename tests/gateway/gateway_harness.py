@@ -19,7 +19,8 @@ import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import rsa
 from gateway_upstream import Upstream, application
-from makegood_gateway import Endpoint, GatewaySettings, render
+from makegood_gateway import Endpoint, GatewaySettings, WebServer, render
+from makegood_gateway.config import KEYS_PATH
 from makegood_gateway.routes import SERVICES
 from makegood_stack.ports import free_port
 from makegood_testkit.waiting import until
@@ -36,11 +37,11 @@ def envoy_binary() -> Path:
 
 
 class Server:
-    """One HTTP server in a thread, on a port of its own."""
+    """One HTTP server in a thread, on a port of its own. `tls`: uvicorn's files of a certificate."""
 
-    def __init__(self, app: Any, port: int = 0) -> None:
+    def __init__(self, app: Any, port: int = 0, **tls: Any) -> None:
         self.port = port or free_port()
-        config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error", lifespan="off")
+        config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error", lifespan="off", **tls)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -120,7 +121,7 @@ def running_gateway(
         addresses = {service: (Endpoint("127.0.0.1", server.port, server.port),) for service, server in servers.items()}
         settings = GatewaySettings(
             services={**addresses, **(instead or {})},
-            identity=(Endpoint("127.0.0.1", identity_server.port),),
+            identity=WebServer.parse(f"127.0.0.1:{identity_server.port}", KEYS_PATH),
             gateway_port=free_port(),
             admin_port=free_port(),
         )

@@ -30,6 +30,11 @@ COMPOSE = [
     *("--notifications", "notifications:8104/9104", "--identity", "mail:8025", "--otlp", "collector:4318"),
     *("--cors-origin", r"https://app\.example\.org", "--trusted-hops", "1"),
 ]
+KUBERNETES = [
+    *COMPOSE,
+    *("--identity", "https://identity.example.org/realms/care/certs", "--otlp", "https://collector.example.org:4318"),
+    "--drainable",
+]
 
 
 def _render(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +42,7 @@ def _render(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("form", [EMBEDDED, COMPOSE], ids=["embedded", "compose"])
+@pytest.mark.parametrize("form", [EMBEDDED, COMPOSE, KUBERNETES], ids=["embedded", "compose", "kubernetes"])
 def test_envoy_accepts_it_without_a_warning(tmp_path: Path, form: list[str]) -> None:
     out = tmp_path / "envoy.yaml"
     rendered = _render(out, *form)
@@ -55,6 +60,9 @@ def test_envoy_accepts_it_without_a_warning(tmp_path: Path, form: list[str]) -> 
         (["--booking", "127.0.0.1:8101/"], "host:port"),
         (["--booking", "127.0.0.1:8101"], "probe port"),
         (["--admin-listen", "0.0.0.0"], "loopback"),
+        (["--identity", "ftp://identity.example.org"], "https://"),
+        (["--identity", "nowhere"], "host:port"),
+        (["--identity-ca", "/nowhere.pem"], "PEM"),
         (["--probe-port", "70000"], "1 to 65535"),
         (["--tls-certificate", str(RENDER)], "--tls-key"),
         (["--tls-certificate", str(RENDER), "--tls-key", "/nowhere.pem"], "PEM"),

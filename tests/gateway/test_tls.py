@@ -14,7 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from gateway_harness import Gateway, running_gateway
+from gateway_harness import Gateway, Identity, Server, running_gateway
+from gateway_upstream import Upstream, application
+from makegood_gateway import WebServer
+from makegood_gateway.config import KEYS_PATH
 from makegood_testkit.waiting import until
 
 pytestmark = pytest.mark.rule("SEC-2")
@@ -108,3 +111,28 @@ def test_over_tls_every_answer_tells_browsers_to_stay_there(tmp_path: Path) -> N
 
 def test_without_tls_nothing_is_promised(gateway: Gateway, client: httpx.Client) -> None:
     assert "strict-transport-security" not in client.get("/docs").headers
+
+
+def test_keys_are_fetched_over_tls_and_only_from_who_proves_its_name(tmp_path: Path) -> None:
+    authority = Authority()
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    for name, signed_by in (("known", authority), ("unknown", Authority())):
+        (folder := tmp_path / name).mkdir()
+        signed_by.issue(folder)
+        identity = Identity()
+        keys = application(Upstream("identity", identity.jwks))
+        server = Server(keys, ssl_certfile=folder / "tls.crt", ssl_keyfile=folder / "tls.key")
+        try:
+            at = WebServer.parse(f"https://127.0.0.1:{server.port}{KEYS_PATH}")
+            with running_gateway(folder, identity=at, identity_ca=ca) as gateway:
+                headers = {"Authorization": f"Bearer {identity.token()}"}
+                sessions = f"{gateway.url}/v1/sessions"
+                if name == "known":
+                    until(lambda: httpx.get(sessions, headers=headers).status_code == 200, what="the keys are used")  # noqa: B023
+                else:
+                    stats = f"{gateway.admin}/stats?filter=cluster.identity.ssl.fail_verify_error"
+                    until(lambda: not httpx.get(stats).text.endswith(" 0\n"), what="the server was refused")  # noqa: B023
+                    assert httpx.get(sessions, headers=headers).status_code == 401
+        finally:
+            server.stop()

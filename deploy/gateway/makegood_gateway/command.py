@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from makegood_gateway.config import Endpoint, GatewaySettings, render
+from makegood_gateway.config import KEYS_PATH, Endpoint, GatewaySettings, WebServer, render
 from makegood_gateway.routes import SERVICES
 
 
@@ -16,6 +16,16 @@ def _endpoints(text: str) -> tuple[Endpoint, ...]:
         return tuple(Endpoint.parse(part) for part in text.split(","))
     except ValueError as wrong:
         raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _server(path: str = "") -> Callable[[str], WebServer]:
+    def parse(text: str) -> WebServer:
+        try:
+            return WebServer.parse(text, path)
+        except ValueError as wrong:
+            raise argparse.ArgumentTypeError(str(wrong)) from None
+
+    return parse
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,10 +44,17 @@ def _parser() -> argparse.ArgumentParser:
         )
     parser.add_argument(
         "--identity",
-        type=_endpoints,
+        type=_server(KEYS_PATH),
         required=True,
-        metavar="HOST:PORT",
-        help="who answers /.well-known/jwks.json with the keys that sign access tokens",
+        metavar="URL",
+        help="JWKS_URL of the services: where the keys are that sign access tokens; HOST:PORT is short for "
+        f"http://HOST:PORT{KEYS_PATH}",
+    )
+    parser.add_argument(
+        "--identity-ca",
+        type=Path,
+        metavar="FILE",
+        help="PEM file of the certificate authorities for it (default: the system's own)",
     )
     parser.add_argument("--listen", default=known.listen, help="address of the gateway (default %(default)s)")
     parser.add_argument("--gateway-port", type=int, default=known.gateway_port, help="default %(default)s")
@@ -90,7 +107,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trusted-hops", type=int, default=known.trusted_hops, help="trusted proxies in front (default %(default)s)"
     )
-    parser.add_argument("--otlp", type=_endpoints, metavar="HOST:PORT", help="OpenTelemetry collector (OTLP over HTTP)")
+    parser.add_argument(
+        "--otlp",
+        type=_server(),
+        metavar="URL",
+        help="OTEL_EXPORTER_OTLP_ENDPOINT of the services: OpenTelemetry collector (OTLP over HTTP); or HOST:PORT",
+    )
+    parser.add_argument(
+        "--otlp-ca", type=Path, metavar="FILE", help="PEM file of the certificate authorities for it (as above)"
+    )
+    parser.add_argument(
+        "--drainable",
+        action="store_true",
+        help="let programs on the loopback prepare the gateway's stop: POST /healthcheck/fail to the admin port",
+    )
     return parser
 
 

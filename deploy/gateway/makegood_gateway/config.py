@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
@@ -15,6 +15,10 @@ from makegood_gateway.pages import Page, pages
 from makegood_gateway.refusals import IDENTIFIED, METHODS, REFUSALS
 from makegood_gateway.routes import ROUTES, SERVICES, UNLOGGED
 
+KEYS_PATH: Final = "/.well-known/jwks.json"
+"""Where an identity provider publishes its keys, unless its whole address is given."""
+SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
+"""The system's own certificate authorities, in Envoy's image and on Debian."""
 ANY_LOCALHOST: Final = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
 
 # On every answer without its own policy. HTML pages have another one.
@@ -28,8 +32,9 @@ SECURITY_HEADERS: Final = (
 HSTS: Final = ("strict-transport-security", "max-age=31536000")
 """On every answer over TLS: browsers then use TLS only, for a year."""
 
-# The only paths that the admin address answers.
 ADMIN_PATHS: Final = (r"/ready", r"/stats(?:\?.*)?", r"/stats/prometheus(?:\?.*)?")
+DRAIN_PATH: Final = r"/healthcheck/fail"
+"""Every answer then asks its client to connect again, and /ready is 503."""
 PROBE_PATHS: Final = ("/ready", "/stats/prometheus")
 
 # Response headers that pages of other origins may read, in addition to the safelisted ones such as content-type.
@@ -87,18 +92,50 @@ class Endpoint:
         return cls(host, int(port), int(probe) if slash else None)
 
 
+@dataclass(frozen=True, slots=True)
+class WebServer:
+    """A server that the gateway asks, with its web address. With `tls`, its certificate must have its name."""
+
+    endpoint: Endpoint
+    url: str
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, text: str, path: str = "") -> Self:
+        """Parses an http(s) address, or `host:port`, short for `http://host:port` and `path`. Raises ValueError with advice."""
+        url = text if "://" in text else f"http://{text}{path}"
+        parts = urlsplit(url)
+        if "://" not in text:
+            return cls(Endpoint.parse(text), url)
+        if not _is_web_address(url):
+            raise ValueError(f"{text!r} is not host:port or an address such as https://identity.example.org{path}")
+        tls = parts.scheme == "https"
+        return cls(Endpoint(parts.hostname or "", parts.port or (443 if tls else 80)), url, tls)
+
+
 def _is_port(text: str) -> bool:
     return text.isdecimal() and text.isascii() and 0 < int(text) < 65536
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The target of one kind of requests. `most`: the limit for long-lasting requests; more are refused with 503."""
+    """The target of one kind of requests.
+
+    `most`: the limit for long-lasting requests; more are refused with 503. `tls_name`: the name in the certificate, if the
+    target speaks TLS. `tls_ca`: file of the authorities for it; None: the system's own.
+    """
 
     name: str
     addresses: tuple[Endpoint, ...]
     of_service: bool = True
     most: int | None = None
+    tls_name: str = ""
+    tls_ca: Path | None = None
+
+    @property
+    def san_type(self) -> str:
+        """The kind of name in the certificate."""
+        return "IP_ADDRESS" if _is_address(self.tls_name) else "DNS"
 
 
 @dataclass(frozen=True)
@@ -112,10 +149,12 @@ class GatewaySettings:
     `tls_certificate`/`tls_key`: PEM files; with them the gateway only speaks TLS. `jwks_seconds`: how old the signing keys
     may get. `trusted_hops`: proxies in front whose X-Forwarded-For is trusted. `connect_tries`: how often a request that
     reached no service is retried; nine tries last about four seconds, longer than the restart of a service's only process.
+    `drainable`: programs on the gateway's own loopback may tell it that it will stop (POST /healthcheck/fail).
     """
 
     services: dict[str, tuple[Endpoint, ...]]
-    identity: tuple[Endpoint, ...]
+    identity: WebServer
+    identity_ca: Path | None = None
     listen: str = "127.0.0.1"
     gateway_port: int = 8080
     public_url: str = ""
@@ -136,13 +175,13 @@ class GatewaySettings:
     route_timeout: float = 35.0
     connect_tries: int = 9
     trusted_hops: int = 0
-    otlp: tuple[Endpoint, ...] | None = field(default=None)
+    otlp: WebServer | None = None
+    otlp_ca: Path | None = None
+    drainable: bool = False
 
     def __post_init__(self) -> None:
         if set(self.services) != set(SERVICES) or not all(self.services.values()):
             raise ValueError(f"every service needs an address: {', '.join(SERVICES)}")
-        if not self.identity:
-            raise ValueError("--identity needs an address: without the signing keys, all requests would be refused")
         for name in ("gateway_port", "admin_port", "probe_port"):
             if not 0 < (getattr(self, name) or 1) < 65536:
                 raise ValueError(f"--{name.replace('_', '-')} must be a port, 1 to 65535")
@@ -157,9 +196,9 @@ class GatewaySettings:
                 raise ValueError("a service's address tells its probe port, too, as in 127.0.0.1:8101/9101")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("--tls-certificate and --tls-key belong together: give both or none")
-        for file in (self.tls_certificate, self.tls_key):
+        for file in (self.tls_certificate, self.tls_key, self.identity_ca, self.otlp_ca):
             if file is not None and not file.is_file():
-                raise ValueError(f"{file} does not exist: give the certificate and its key as PEM files")
+                raise ValueError(f"{file} does not exist: give certificates and keys as PEM files")
         if self.bad_tokens < 1 or self.most_lasting < 1:
             raise ValueError("--bad-tokens and --most-lasting must be at least 1")
         if self.jwks_seconds < 6:
@@ -182,8 +221,19 @@ class GatewaySettings:
         return (
             *(Cluster(service, addresses) for service, addresses in self.services.items()),
             *(Cluster(name, self.services[route.service], most=self.most_lasting) for name, route in lasting.items()),
-            Cluster("identity", self.identity, of_service=False),
+            self._server("identity", self.identity, self.identity_ca),
+            *((self._server("collector", self.otlp, self.otlp_ca),) if self.otlp else ()),
         )
+
+    @staticmethod
+    def _server(name: str, server: WebServer, ca: Path | None) -> Cluster:
+        tls_name = server.endpoint.host if server.tls else ""
+        return Cluster(name, (server.endpoint,), of_service=False, tls_name=tls_name, tls_ca=ca)
+
+    @property
+    def admin_paths(self) -> tuple[str, ...]:
+        """The only paths that the admin address answers, as patterns."""
+        return (*ADMIN_PATHS, DRAIN_PATH) if self.drainable else ADMIN_PATHS
 
 
 def _is_web_address(url: str) -> bool:
@@ -193,6 +243,14 @@ def _is_web_address(url: str) -> bool:
         return False
     plain = not ("@" in parts.netloc or parts.query or parts.fragment)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:
@@ -227,8 +285,9 @@ def render(settings: GatewaySettings, out: Path) -> Path:
     text = environment.get_template("envoy.yaml.j2").render(
         settings=settings,
         clusters=settings.clusters,
+        system_authorities=SYSTEM_AUTHORITIES,
         tls_file=str(tls_file),
-        admin_paths=ADMIN_PATHS,
+        admin_paths=settings.admin_paths,
         probe_paths=PROBE_PATHS,
         routes=ROUTES,
         refusals=REFUSALS,

@@ -1,0 +1,95 @@
+{{/* Settings and secrets of a process, as variables and files. */}}
+
+{{- define "makegood.secretsFolder" -}}/etc/makegood/secrets{{- end -}}
+{{- define "makegood.filesFolder" -}}/etc/makegood/files{{- end -}}
+
+{{/* All settings of a service in a role. Takes (root, service, role). */}}
+{{- define "makegood.settings" -}}
+{{- $service := get .root.Values.services .service -}}
+{{- $role := get .root.Values .role | default dict -}}
+{{- $own := get $service .role | default dict -}}
+{{- $settings := mergeOverwrite (dict) (deepCopy .root.Values.settings) (deepCopy ($service.settings | default dict)) (deepCopy ($role.settings | default dict)) (deepCopy ($own.settings | default dict)) -}}
+{{- $ports := get (include "makegood.ports" . | fromYaml) .service -}}
+{{- $_ := set $settings "HTTP_HOST" "0.0.0.0" -}}
+{{- $_ := set $settings "HTTP_PORT" $ports.http -}}
+{{- $_ := set $settings "PROBE_PORT" $ports.probes -}}
+{{- toYaml $settings -}}
+{{- end -}}
+
+{{/*
+The secrets of a service in a role: variable → { secret, key }. Only `migrate` gets the owner's login, and `serve` no
+pruner's. A secret that its settings do not call for is left out. Takes (root, service, role).
+*/}}
+{{- define "makegood.secrets" -}}
+{{- $settings := include "makegood.settings" . | fromYaml -}}
+{{- $prefix := upper .service -}}
+{{- $role := .role -}}
+{{- $used := dict -}}
+{{- range $variable, $reference := mergeOverwrite (dict) (deepCopy .root.Values.secrets) (deepCopy (get .root.Values.services .service).secrets) -}}
+{{- $wanted := true -}}
+{{- if eq $variable (printf "%s_OWNER_DATABASE_URL" $prefix) -}}{{- $wanted = eq $role "migrate" -}}
+{{- else if eq $variable (printf "%s_PRUNER_DATABASE_URL" $prefix) -}}{{- $wanted = ne $role "serve" -}}
+{{- else if eq $variable "KAFKA_SASL_PASSWORD" -}}{{- $wanted = hasPrefix "SASL_" (get $settings "KAFKA_SECURITY_PROTOCOL" | default "PLAINTEXT") -}}
+{{- else if hasPrefix "STRIPE_" $variable -}}{{- $wanted = eq (get $settings "PAYMENT_PROVIDER" | default "") "stripe" -}}
+{{- else if eq $variable "SMTP_PASSWORD" -}}{{- $wanted = not (empty (get $settings "SMTP_USERNAME")) -}}
+{{- else if eq $variable "WHATSAPP_TOKEN" -}}{{- $wanted = not (empty (get $settings "WHATSAPP_URL")) -}}
+{{- end -}}
+{{- if and $wanted $reference -}}{{- $_ := set $used $variable $reference -}}{{- end -}}
+{{- end -}}
+{{- toYaml $used -}}
+{{- end -}}
+
+{{/* A setting's value as text. Whole numbers have no exponent. */}}
+{{- define "makegood.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{/* `env` from settings and secrets. Takes (settings, secrets). */}}
+{{- define "makegood.env" -}}
+{{- range $name, $value := .settings }}
+- name: {{ $name }}
+  value: {{ include "makegood.text" $value | quote }}
+{{- end }}
+{{- range $name, $reference := .secrets }}
+- name: {{ $name }}_FILE
+  value: {{ include "makegood.secretsFolder" $ }}/{{ $name }}
+{{- end }}
+{{- end -}}
+
+{{/* The volumes `secrets` and `files`. Takes (secrets, files). */}}
+{{- define "makegood.volumes" -}}
+{{- with .secrets }}
+- name: secrets
+  projected:
+    defaultMode: 0440
+    sources:
+    {{- range $name, $reference := . }}
+    - secret: { name: {{ $reference.secret }}, items: [{ key: {{ $reference.key }}, path: {{ $name }} }] }
+    {{- end }}
+{{- end }}
+{{- with .files }}
+- name: files
+  projected:
+    defaultMode: 0440
+    sources:
+    {{- range $path, $source := . }}
+    {{- if $source.secret }}
+    - secret: { name: {{ $source.secret }}, items: [{ key: {{ $source.key }}, path: {{ $path }} }] }
+    {{- else }}
+    - configMap: { name: {{ $source.configMap }}, items: [{ key: {{ $source.key }}, path: {{ $path }} }] }
+    {{- end }}
+    {{- end }}
+{{- end }}
+- name: tmp
+  emptyDir: { medium: Memory, sizeLimit: 64Mi }
+{{- end -}}
+
+{{- define "makegood.mounts" -}}
+{{- if .secrets }}
+- { name: secrets, mountPath: {{ include "makegood.secretsFolder" . }}, readOnly: true }
+{{- end }}
+{{- if .files }}
+- { name: files, mountPath: {{ include "makegood.filesFolder" . }}, readOnly: true }
+{{- end }}
+- { name: tmp, mountPath: /tmp }
+{{- end -}}
