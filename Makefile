@@ -59,7 +59,7 @@ test-extended: setup
 lint: setup supply-chain-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "some files are not formatted: make format"; exit 1; }
-	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway)
+	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway deploy/observability)
 	@$(TOOLS)/bin/bandit -q -c pyproject.toml -r $(wildcard libs services cli deploy benchmarks) 2>/dev/null # it complains about nosec comments without a finding
 
 # Tools with their own environment, which is made when one of them is first used.

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -56,7 +57,7 @@ def test_the_sbom_is_valid_and_names_every_locked_package_with_its_hashes(tools:
     for each in bill["components"]:
         hashes = [known for place in each["externalReferences"] for known in place.get("hashes", [])]
         assert hashes, each["name"]
-        assert each["purl"] == f"pkg:pypi/{each['name']}@{each['version']}"
+        assert each["purl"] == f"pkg:pypi/{each['name']}@{quote(each['version'])}"
     assert str(ROOT) not in text
 
 

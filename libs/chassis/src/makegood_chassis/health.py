@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from makegood_chassis.metrics import CONDITION_HEALTHY
+
 
 class Health:
     """Conditions by name, each healthy or with a reason why not. The process is ready if every condition is healthy."""
@@ -14,14 +16,19 @@ class Health:
     def expect(self, *names: str) -> None:
         """Adds conditions that are unhealthy until `set_healthy`."""
         for name in names:
-            self._problems.setdefault(name, "starting")
+            if name not in self._problems:
+                self.set_unhealthy(name, "starting")
 
     def set_healthy(self, name: str) -> None:
+        # It is called after each batch, and the metric costs more than the rest.
+        if self._problems.get(name, "unknown") is not None:
+            CONDITION_HEALTHY.labels(name).set(1)
         self._problems[name] = None
 
     def set_unhealthy(self, name: str, reason: str) -> None:
         """Operators read `reason`: no personal data, no secrets."""
         self._problems[name] = reason
+        CONDITION_HEALTHY.labels(name).set(0)
 
     def drain(self) -> None:
         """Makes the process not ready, because it is stopping."""

@@ -17,6 +17,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from makegood_chassis.metrics import KEYS_AGE
+
 MAXIMUM_AGE: Final = 300.0
 """Seconds since the last confirmed fetch after which no key is used any more (SEC-2)."""
 REFRESH: Final = 30.0
@@ -122,6 +124,7 @@ class Keys:
 
     async def run(self) -> None:
         """Fetches on the timer until cancelled, and sooner after a failed fetch."""
+        KEYS_AGE.labels("tokens").set_function(lambda: self._clock() - self._fetched)
         try:
             while True:
                 fetched = await asyncio.shield(self._start())

@@ -44,7 +44,8 @@ LABELS: Final = {
     "messaging_operation_name": "what was asked of the broker: `send`",
     "cloudevents_event_type": "the type of an event, such as `makegood.booking.ProviderMissed.v1`",
     "error_type": "the class of an error, or the reason of a refusal",
-    "outcome": "what became of an event: `handled`, `skipped`, `dead`, `refused`; of a delivery: `sent`, `failed`, `skipped`",
+    "outcome": "what became of an event: `handled`, `skipped`, `dead`, `refused`; of a delivery: `sent`, `failed`, `skipped`; "
+    "of a request to the payment provider: `answered`, `failed`",
     "reason": "why a booking was refused, such as `slot-taken`",
     "stage": "when a booking was refused: `request` or `decision`",
     "decision": "`reserved` or `rejected`",
@@ -54,6 +55,8 @@ LABELS: Final = {
     "name": "what was grouped",
     "limit": "`person` or `total`",
     "what": "what there was too much of",
+    "condition": "`database`, `kafka`, `consumer`, `relay`, `event-keys` and others",
+    "keys": "`tokens` or `events`",
     "component": "a part of the process, such as `relay`",
     "task": "work that is repeated, such as `prune`",
     "db_client_connection_pool_name": "the pool, by the `application_name` of its connections",
@@ -266,10 +269,24 @@ MADE_GOOD: Final = histogram(
     "step",
     buckets=DELAYS,
 )
+for _step in ("credit", "slot", "email"):
+    MADE_GOOD.labels(_step)  # so that the first one counts: Prometheus sees how much a series grows
 
 # -- the process
 
 READY: Final = gauge("makegood_ready", "0 or 1", "1 while /readyz says that the process can do its work.")
+CONDITION_HEALTHY: Final = gauge(
+    "makegood_condition_healthy",
+    "0 or 1",
+    "Each condition of /readyz: 1 while it is fulfilled.",
+    "condition",
+)
+KEYS_AGE: Final = gauge(
+    "makegood_keys_age_seconds",
+    "seconds",
+    "Time since the published keys were last fetched, of access tokens and of events. `+Inf` before the first time.",
+    "keys",
+)
 COMPONENT_RESTARTS: Final = counter(
     "makegood_component_restarts_total",
     "restarts",

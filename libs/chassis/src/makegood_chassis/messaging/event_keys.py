@@ -18,6 +18,7 @@ from makegood_contracts.topics import SERVICES
 
 from makegood_chassis.keys import FETCH_TIMEOUT, fetch_document
 from makegood_chassis.messaging.signatures import thumbprint
+from makegood_chassis.metrics import KEYS_AGE
 
 REFRESH: Final = 30.0
 """Seconds between two fetches: so soon a withdrawn key ends."""
@@ -110,6 +111,7 @@ class EventKeys:
 
     async def run(self) -> None:
         """Fetches on a timer until cancelled."""
+        KEYS_AGE.labels("events").set_function(lambda: time.monotonic() - self._fetched)
         while True:
             fetched = await self.refresh()
             await asyncio.sleep(REFRESH if fetched else RETRY)

@@ -14,6 +14,7 @@ from makegood_credits.domain.invoices import pay
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal, not_paid, paid
 from makegood_credits.handlers.ledger import ledger
 from makegood_credits.handlers.publishing import publish_refund
+from makegood_credits.payments.metrics import counted
 from makegood_credits.payments.port import ImpossibleEvent, Order, OrderRefused, PaymentEvent, PaymentProvider
 from makegood_credits.store import invoices as invoice_store
 from makegood_credits.store import payments as payment_store
@@ -38,7 +39,8 @@ async def open_checkout(database: Database, provider: PaymentProvider, checkout_
     if checkout.url is not None or checkout.state != "open":
         return checkout.url
     try:
-        opened = await provider.open(Order(checkout.id, checkout.amount, what_is_bought(checkout)))
+        with counted():
+            opened = await provider.open(Order(checkout.id, checkout.amount, what_is_bought(checkout)))
     except OrderRefused as error:
         _log.warning("payment refused permanently", provider=provider.name, checkout_id=checkout.id, code=error.code)
         async with database.reading() as queries:

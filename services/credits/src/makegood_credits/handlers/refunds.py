@@ -10,6 +10,7 @@ from makegood_chassis.repeating import repeat
 from makegood_chassis.service import Service
 
 from makegood_credits.dependencies import Dependencies
+from makegood_credits.payments.metrics import counted
 from makegood_credits.payments.port import PaymentProvider, PaymentsUnavailable, RefundRefused
 from makegood_credits.store import refunds
 
@@ -33,7 +34,8 @@ async def give_back(database: Database, provider: PaymentProvider) -> int:
         try:
             if each.reference is None:
                 raise RefundRefused("the checkout has no reference")
-            await provider.refund(each.id, each.reference, each.amount)
+            with counted():
+                await provider.refund(each.id, each.reference, each.amount)
         except PaymentsUnavailable as error:
             _log.warning("refund has to wait", refund_id=each.id, tries=each.tries + 1, reason=str(error))
             async with database.reading() as queries:
