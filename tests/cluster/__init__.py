@@ -1,0 +1,1 @@
+"""The Helm chart on a real Kubernetes, which the environment names (see conftest.py)."""
