@@ -23,8 +23,6 @@ from .servers import JOBS, Servers
 Figures = dict[str, float | str]
 _FIGURES = pytest.StashKey[Figures]()
 
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
-
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
@@ -59,7 +57,7 @@ def servers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     name = f"makegood-test-{secrets.token_hex(3)}"
     home = Home(root=find_root(), state=tmp_path_factory.mktemp("cluster") / ".makegood")
     made = Servers(cluster.within(name), home, free_offset(), os.environ.get("MAKEGOOD_TEST_IMAGE_TAG", "latest"))
-    cluster.apply(namespace(name, RESTRICTED))
+    cluster.apply(namespace(name))
     try:
         made.start()
         with forwarded(

@@ -65,6 +65,11 @@ class Cluster:
         found = json.loads(self.kubectl("get", kind, *([name] if name else []), *words, "--output", "json"))
         return found if name else found["items"]
 
+    def knows(self, *kinds: str) -> bool:
+        """Whether the cluster has definitions of these kinds of resources, such as `scaledobjects.keda.sh`."""
+        words = self.kubectl("get", "customresourcedefinitions", "--output", "name").split()
+        return {f"customresourcedefinition.apiextensions.k8s.io/{kind}" for kind in kinds} <= set(words)
+
     def apply(self, *resources: Resource | str, dry_run: bool = False) -> str:
         """Applies resources, or YAML. `dry_run`: the server only checks them."""
         lists = [text for text in resources if isinstance(text, str)]
@@ -104,6 +109,7 @@ def config_map(name: str, values: Mapping[str, str]) -> Resource:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": dict(values)}
 
 
-def namespace(name: str, labels: Mapping[str, str]) -> Resource:
-    """A Namespace with these labels."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
+def namespace(name: str) -> Resource:
+    """A Namespace with the strictest level of Pod Security."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}

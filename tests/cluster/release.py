@@ -38,6 +38,11 @@ class Release:
     def cluster(self) -> Cluster:
         return self.servers.cluster
 
+    @property
+    def scales_by_lag(self) -> bool:
+        """Whether the cluster has KEDA."""
+        return Cluster(self.cluster.kubeconfig).knows("scaledobjects.keda.sh")
+
     def prepare(self) -> None:
         """Makes the secrets that the values name, and the file of values."""
         make_join_key(self.servers.home.join_links)
@@ -65,6 +70,8 @@ class Release:
     def install(self, *words: str, wait: int = 420) -> float:
         """Installs or upgrades, and waits until everything runs. Returns the seconds it took. Raises Failed."""
         began = time.monotonic()
+        if not self.scales_by_lag:
+            words = ("--set=services.credits.work.autoscaling.enabled=false", *words)
         self.cluster.helm(
             "upgrade",
             "--install",

@@ -82,6 +82,7 @@ class Servers:
         identity = next(self.home.identity.glob(f"*{key.kid}*.pem"))
         configuration = redis.configuration(self.logins[redis.LOGIN], Path("/data"), 6379, "0.0.0.0")
         values = {
+            "NAMESPACE": self.cluster.namespace,
             "KAFKA_PORT": str(self.ports.of("kafka")),
             "TOOLS_IMAGE": self.tools_image,
         }

@@ -1,3 +1,14 @@
+{{/* The brokers, as KEDA finds them from its own namespace: a name without a dot is a service beside the release. Takes root. */}}
+{{- define "makegood.brokersFromAfar" -}}
+{{- $brokers := list -}}
+{{- range $broker := splitList "," (get .Values.settings "KAFKA_BOOTSTRAP_SERVERS") -}}
+{{- $host := regexReplaceAll ":[0-9]+$" (trim $broker) "" -}}
+{{- $port := trimPrefix $host (trim $broker) -}}
+{{- $brokers = append $brokers (contains "." $host | ternary (trim $broker) (printf "%s.%s.svc%s" $host $.Release.Namespace $port)) -}}
+{{- end -}}
+{{- join "," $brokers -}}
+{{- end -}}
+
 {{/* Scaling by processor time. Takes (root, component, autoscaling). */}}
 {{- define "makegood.byProcessor" }}
 ---
