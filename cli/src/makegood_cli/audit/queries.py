@@ -175,3 +175,6 @@ WHERE deliveries.channel = 'email' AND deliveries.template = 'provider-missed'
 """
 
 FINISHED_DELIVERIES = "SELECT id::text, status FROM deliveries WHERE status IN ('sent', 'failed')"
+
+WITHDRAWN = "SELECT event_id::text FROM inbox WHERE state = 'withdrawn'"
+"""Events that a restore left behind on the topics (decision 45)."""

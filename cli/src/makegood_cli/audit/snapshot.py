@@ -54,6 +54,8 @@ class Snapshot:
     """By service."""
     trails: Mapping[str, Trail]
     """The access logs, by service."""
+    withdrawn: frozenset[str] = frozenset()
+    """Ids of events that no service handles, because a restore left them behind."""
 
 
 _ASKED: Mapping[str, Mapping[str, str]] = {
@@ -85,7 +87,11 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
         "finished_deliveries": queries.FINISHED_DELIVERIES,
     },
 }
-_EACH = {"outbox": queries.OUTBOX, "late_deadlines": queries.LATE_DEADLINES}
+_EACH = {
+    "outbox": queries.OUTBOX,
+    "late_deadlines": queries.LATE_DEADLINES,
+    "withdrawn": queries.WITHDRAWN,
+}
 
 
 async def take(database_urls: Mapping[str, str]) -> Snapshot:
@@ -100,6 +106,7 @@ async def take(database_urls: Mapping[str, str]) -> Snapshot:
         outboxes={service: found["outbox"][0] for service, found in of.items()},
         late_deadlines={service: found["late_deadlines"] for service, found in of.items()},
         trails={service: found["trail"] for service, found in of.items()},
+        withdrawn=frozenset(row["event_id"] for found in of.values() for row in found["withdrawn"]),
     )
 
 

@@ -68,6 +68,9 @@ class TopicWitness:
     malformed: int = 0
     forged: int = 0
     """Records without a valid signature of the topic's owner. They are not read further."""
+    withdrawn: frozenset[str] = frozenset()
+    """Ids of events that are passed over: a restore withdrew them."""
+    passed_over: int = 0
     cut: set[str] = field(default_factory=set)
     """Topics that retention has already shortened."""
     last: dict[str, dict[str, int]] = field(default_factory=lambda: {topic.name: {} for topic in EVENT_TOPICS})
@@ -116,6 +119,9 @@ class TopicWitness:
             return
         if kind.topic.name != topic or event.key != entity or not attributes.keys() >= _REQUIRED:
             self.malformed += 1
+            return
+        if event_id in self.withdrawn:
+            self.passed_over += 1
             return
         self.events += 1
         if event_id in self._seen:

@@ -85,9 +85,12 @@ async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list
             found = [violation for invariant in INVARIANTS for violation in invariant(data)]
             facts = {"sessions": len(data.sessions), "credit holds": len(data.credit_holds)}
             if reader is not None:
+                reader.witness.withdrawn = data.withdrawn
                 witness = await reader.catch_up()
                 found += against(witness, data)
                 facts |= {"events": witness.events, "duplicates": witness.duplicates}
+                if witness.passed_over:
+                    facts["withdrawn by a restore"] = witness.passed_over
                 if witness.forged:
                     facts["forged records, which services ignore"] = witness.forged
             until = until if until is not None else time.monotonic() + patience

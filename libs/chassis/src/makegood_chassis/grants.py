@@ -42,6 +42,7 @@ CHASSIS: Final[Grants] = {
     "inbox": Allowed(
         "SELECT, INSERT (event_id, state, redrive), UPDATE (state, redrive, handled_at)",
         pruner="SELECT (ctid, event_id, state, handled_at), DELETE",
+        auditor="SELECT (event_id, state)",
     ),
     "deadlines": Allowed("SELECT, INSERT, UPDATE (due_at, attempts), DELETE", auditor="SELECT"),
     "leases": Allowed("SELECT, INSERT, UPDATE (holder, fence, expires_at)"),

@@ -1,7 +1,7 @@
 """The tables that stand in every service's database beside its own, and the statements that write them.
 
 outbox: inserting a row is publishing; the relay sends rows in the order of `id` and deletes what the broker took.
-inbox: ids of events that were handled, written in the handler's own transaction.
+inbox: ids of events that were handled, written in the handler's own transaction, and of those that a restore withdrew.
 deadlines: moments that no request or event triggers; one row per kind and entity.
 leases: who is the one relay; `fence` rises with each new holder.
 idempotency_keys: changes that must not happen twice, with their first answer.
@@ -143,3 +143,10 @@ COMMENT ON TABLE idempotency_keys IS
     'Nine tenths of a page stay free for the answers, which are ten times as long as the keys: storing one touches no index.';
 """
 """A later migration. An index by age was written with each event and never read; `inbox.PRUNE` uses the primary key."""
+
+WITHDRAWN = """
+ALTER TABLE inbox DROP CONSTRAINT inbox_state_check;
+ALTER TABLE inbox ADD CONSTRAINT inbox_state_check CHECK (state IN ('done', 'dead', 'withdrawn')) NOT VALID;
+COMMENT ON COLUMN inbox.state IS 'withdrawn: a restore left the event behind on the topics. No service may handle it; such rows are never pruned.';
+"""
+"""A later migration. The old rows satisfy the constraint, so nothing is scanned."""

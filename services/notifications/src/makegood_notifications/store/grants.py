@@ -37,6 +37,7 @@ GRANTS: Final[Grants] = {
     ),
     "stream_pruned": Allowed("SELECT"),
     "stream_forgotten": Allowed("SELECT", pruner="SELECT, INSERT, UPDATE (txid, position)"),
+    "told_before": Allowed("SELECT, DELETE"),
     "returns_to_tell": Allowed("SELECT, INSERT, DELETE"),
     # What other services published.
     "news_read": Allowed("SELECT, INSERT, UPDATE (partitions, read_until)"),

@@ -70,17 +70,27 @@ _NEW_DELIVERY: Final = [*_DELIVERY, Column("leased", Boolean)]
 _MESSAGE: Final = [chat_messages.c[one] for one in NewMessage.__struct_fields__]
 _ENTRY: Final = list(stream.c)
 
+_WRITTEN: Final = [column for column in _DELIVERY if column.key not in ("id", "status", "sent_at")]
+
 _WRITE: Final = Statement(f"""
-WITH taken AS (
-    INSERT INTO deliveries ({names(_DELIVERY)}, attempts, reason, next_attempt_at)
-    SELECT {names(_DELIVERY)}, in_hand::integer, CASE WHEN in_hand THEN 'in-hand' END,
+WITH told AS (
+    DELETE FROM told_before USING {unnested("delivery", _NEW_DELIVERY)}
+    WHERE delivery.status = 'queued' AND told_before.person_id = delivery.person_id
+      AND told_before.session_id = delivery.session_id AND told_before.channel = delivery.channel
+      AND told_before.template = delivery.template
+      AND (told_before.starts_at IS NULL OR told_before.starts_at = (delivery.facts->>'starts_at')::timestamptz)
+    RETURNING delivery.id, told_before.delivery_id, told_before.delivered_at
+), taken AS (
+    INSERT INTO deliveries (id, status, sent_at, {names(_WRITTEN)}, attempts, reason, next_attempt_at)
+    SELECT coalesce(delivery_id, id), CASE WHEN delivery_id IS NULL THEN status ELSE 'sent' END,
+           coalesce(delivered_at, sent_at), {names(_WRITTEN)}, in_hand::integer, CASE WHEN in_hand THEN 'in-hand' END,
            clock_timestamp() + CASE WHEN in_hand THEN CAST(:lease AS interval) ELSE interval '0' END
     FROM (
-        SELECT delivery.*, leased AND NOT EXISTS (
+        SELECT delivery.*, told.delivery_id, told.delivered_at, leased AND told.delivery_id IS NULL AND NOT EXISTS (
             SELECT FROM deliveries AS earlier
             WHERE earlier.status = 'queued' AND earlier.person_id = delivery.person_id
               AND earlier.session_id = delivery.session_id AND earlier.channel = delivery.channel) AS in_hand
-        FROM {unnested("delivery", _NEW_DELIVERY)}
+        FROM {unnested("delivery", _NEW_DELIVERY)} LEFT JOIN told USING (id)
     ) AS new
     ON CONFLICT (event_id, person_id, channel, template) DO NOTHING
     RETURNING deliveries.*, NULL::text AS before
@@ -93,6 +103,7 @@ WITH taken AS (
 )
 {LEASED.replace("ORDER BY", "WHERE taken.reason = 'in-hand' ORDER BY")}
 """)  # noqa: S608 (constants)
+"""What went out before a restore (`told_before`) is entered as it was sent then, and not sent again."""
 
 
 @dataclass(slots=True)

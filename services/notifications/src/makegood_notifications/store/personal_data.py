@@ -63,6 +63,7 @@ _ERASURE: Final = (
     "DELETE FROM offers WHERE member_id = $1",
     "DELETE FROM contact_changes WHERE person_id = $1",
     "DELETE FROM erasure_requests WHERE person_id = $1",
+    "DELETE FROM told_before WHERE person_id = $1",
     "UPDATE revocations SET reason = '', sealed = NULL WHERE person_id = $1",
 )
 _NOTE: Final = """

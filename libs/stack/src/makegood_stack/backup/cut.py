@@ -1,0 +1,168 @@
+"""The cut: one moment in which no service commits anything, so that databases and topics fit together.
+
+An event that another service has handled was committed by its own service before. For a moment, the tables `inbox` and
+`outbox` of all four databases are locked against writing. Every commit that publishes or handles something waits. In
+that moment each database exports its snapshot, and the offsets are read. So no snapshot has a consequence without its
+cause, and what stands on the topics before the noted ends is exactly what was committed, except what is still in an outbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
+from makegood_contracts.topics import EVENT_TOPICS
+from makegood_devtools.errors import UserError
+
+from makegood_stack.backup.manifest import DatabaseNote, Offsets
+from makegood_stack.ports import SERVICES
+
+_LOCK: Final = "LOCK TABLE inbox, outbox IN SHARE MODE"
+_LOCK_TIMEOUT: Final = "1s"
+_TRIES: Final = 20
+_NOTE: Final = """
+SELECT (SELECT version_num FROM alembic_version) AS revision, current_setting('server_version') AS server,
+       pg_current_wal_insert_lsn()::text AS lsn, (SELECT count(*) FROM outbox) AS outbox
+"""
+_SYSTEM: Final = "SELECT system_identifier::text FROM pg_control_system()"
+Connection = Any
+"""asyncpg.Connection, whose type parameter exists only in stubs."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """`snapshots`: by service, as long as the block of `take` lasts."""
+
+    databases: dict[str, DatabaseNote]
+    snapshots: dict[str, str]
+    ends: Offsets
+    groups: dict[str, Offsets]
+    paused_ms: int
+
+
+class Positions:
+    """Reads offsets. Connected before the moment in which everything waits for it."""
+
+    def __init__(self, brokers: Brokers, prefix: str) -> None:
+        self.prefix = prefix
+        self._consumer = AIOKafkaConsumer(**kafka_arguments(brokers))
+        self._admin = AIOKafkaAdminClient(**kafka_arguments(brokers))
+        self.partitions: list[TopicPartition] = []
+
+    async def __aenter__(self) -> Positions:
+        try:
+            await self._consumer.start()
+            await self._admin.start()
+        except (KafkaError, OSError) as error:
+            raise UserError(f"Kafka does not answer ({type(error).__name__}). Start it with: makegood up") from error
+        await self._consumer.topics()
+        self.partitions = [
+            TopicPartition(self.prefix + topic.name, number)
+            for topic in EVENT_TOPICS
+            for number in sorted(self._consumer.partitions_for_topic(self.prefix + topic.name) or ())
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    async def ends(self) -> Offsets:
+        return self._by_topic(await self._consumer.end_offsets(self.partitions))
+
+    async def groups(self) -> dict[str, Offsets]:
+        answers = await asyncio.gather(*(self._admin.list_consumer_group_offsets(self.prefix + s) for s in SERVICES))
+        return {
+            service: self._by_topic({part: meta.offset for part, meta in found.items() if meta.offset >= 0})
+            for service, found in zip(SERVICES, answers, strict=True)
+        }
+
+    def _by_topic(self, offsets: Mapping[TopicPartition, int]) -> Offsets:
+        found: Offsets = {}
+        for part, offset in sorted(offsets.items()):
+            found.setdefault(part.topic.removeprefix(self.prefix), {})[part.partition] = offset
+        return found
+
+
+@asynccontextmanager
+async def take(urls: Mapping[str, str], brokers: Brokers, prefix: str) -> AsyncIterator[Cut]:
+    """Takes the cut. The snapshots last as long as the block. `urls`: each database with its owner's login.
+
+    Raises UserError if a server does not answer, or if the tables stay busy.
+    """
+    async with AsyncExitStack() as stack:
+        positions = await stack.enter_async_context(Positions(brokers, prefix))
+        lockers = {service: await _connected(stack, service, urls[service]) for service in SERVICES}
+        holders = {service: await _connected(stack, service, urls[service]) for service in SERVICES}
+        for attempt in range(1, _TRIES + 1):
+            started = time.monotonic()
+            try:
+                await _each(lockers, f"BEGIN; SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'; {_LOCK}")
+                await _each(holders, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                (ends, groups), noted = await asyncio.gather(
+                    _offsets(positions),
+                    asyncio.gather(*(_note(holders[service]) for service in SERVICES)),
+                )
+                break
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+                await _each(holders, "ROLLBACK")
+                if attempt == _TRIES:
+                    raise UserError("the databases stay too busy for a backup. Run it again later") from None
+                await asyncio.sleep(random.uniform(0.1, 0.5))
+            except asyncpg.UndefinedTableError as error:
+                raise UserError("a database is not migrated. Start the platform with: makegood up") from error
+            finally:
+                await _each(lockers, "ROLLBACK")
+                paused = time.monotonic() - started
+        databases = {service: note for service, (_, note) in zip(SERVICES, noted, strict=True)}
+        snapshots = {service: snapshot for service, (snapshot, _) in zip(SERVICES, noted, strict=True)}
+        yield Cut(databases, snapshots, ends, groups, round(paused * 1000))
+
+
+async def _offsets(positions: Positions) -> tuple[Offsets, dict[str, Offsets]]:
+    return await positions.ends(), await positions.groups()
+
+
+async def _connected(stack: AsyncExitStack, service: str, url: str) -> Connection:
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=10,
+            server_settings={"application_name": "makegood-backup", "idle_in_transaction_session_timeout": "0"},
+        )
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise UserError(
+            f"the database of {service} does not answer ({type(error).__name__}). Start it with: makegood up"
+        ) from error
+    stack.push_async_callback(connection.close, timeout=5)
+    return connection
+
+
+async def _each(connections: Mapping[str, Connection], statement: str) -> None:
+    """Runs the statement everywhere. All have ended when it raises."""
+    done = await asyncio.gather(*(one.execute(statement) for one in connections.values()), return_exceptions=True)
+    for outcome in done:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _note(connection: Connection) -> tuple[str, DatabaseNote]:
+    snapshot = str(await connection.fetchval("SELECT pg_export_snapshot()"))
+    row = await connection.fetchrow(_NOTE)
+    system = ""
+    if await connection.fetchval("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"):
+        system = str(await connection.fetchval(_SYSTEM))
+    return snapshot, DatabaseNote(
+        revision=row["revision"], server=row["server"], system=system, lsn=row["lsn"], outbox=row["outbox"]
+    )
