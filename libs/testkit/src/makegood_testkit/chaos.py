@@ -11,6 +11,7 @@ import signal
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,10 +67,15 @@ class MixedLoad:
         clients = [asyncio.create_task(self._client(number, start)) for number in range(len(self.population.members))]
         clock = asyncio.create_task(self._clock())
         try:
-            await asyncio.sleep(seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), seconds)
         finally:
             self._stop.set()
             await asyncio.gather(*clients, clock)
+
+    def stop(self) -> None:
+        """Ends the load. `run` returns once every client has its answer."""
+        self._stop.set()
 
     async def _clock(self) -> None:
         while not self._stop.is_set():
