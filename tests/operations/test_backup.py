@@ -15,6 +15,7 @@ import pytest_asyncio
 from makegood_stack.ports import SERVICES
 from makegood_stack.processes import Supervisor
 from makegood_testkit.chaos import MixedLoad, drained
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Cast, Platform
 from makegood_testkit.waiting import eventually
 
@@ -23,15 +24,16 @@ GRACE = timedelta(minutes=10)
 
 
 @pytest_asyncio.fixture
-async def own(tmp_path: Path) -> AsyncIterator[Platform]:
+async def own() -> AsyncIterator[Platform]:
     """A platform of its own, whose databases may be destroyed."""
-    platform = Platform.at(tmp_path)
-    try:
-        await asyncio.to_thread(platform.up)
-        yield platform
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
+    with temporary_folder() as folder:
+        platform = Platform.at(folder)
+        try:
+            await asyncio.to_thread(platform.up)
+            yield platform
+        finally:
+            await platform.close()
+            await asyncio.to_thread(platform.down)
 
 
 async def command(platform: Platform, *words: str) -> str:

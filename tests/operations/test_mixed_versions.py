@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from makegood_stack.processes import Running, Spec, Supervisor
 from makegood_stack.services import environment, service_specs
 from makegood_stack.up import http_ok
 from makegood_testkit.chaos import MixedLoad, drained, verify
+from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Platform
 from makegood_testkit.waiting import eventually
 
@@ -54,6 +55,12 @@ def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert used.stdout.count(str(folder)) == 2, used.stdout
     return folder
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with temporary_folder() as folder:
+        yield folder
 
 
 def _paths(sources: Path) -> dict[str, str]:
@@ -107,8 +114,8 @@ class Releases:
 
 
 @pytest.mark.extended
-async def test_both_releases_work_side_by_side_while_one_replaces_the_other(tmp_path: Path, previous: Path) -> None:
-    platform = Platform.at(tmp_path, scale=dict.fromkeys(SERVICES, 2))
+async def test_both_releases_work_side_by_side_while_one_replaces_the_other(place: Path, previous: Path) -> None:
+    platform = Platform.at(place, scale=dict.fromkeys(SERVICES, 2))
     releases = Releases(platform, previous)
     try:
         servers = frozenset({"kafka", "postgresql", "redis", "mail"})

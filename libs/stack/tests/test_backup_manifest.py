@@ -27,7 +27,7 @@ def backup(tmp_path: Path) -> Path:
         keys.write_bytes(f"keys of {service}".encode())
         newest = max(manifest.known_revisions(find_root(), service))
         notes[service] = DatabaseNote(
-            revision=newest, server="17.6", system="", lsn="0/0", outbox=0,
+            revision=newest, server="17.6", system="", noted_at=datetime.now(UTC), lsn="0/0", outbox=0,
             data=manifest.digest(data), keys=manifest.digest(keys),
         )  # fmt: skip
     made = Manifest(

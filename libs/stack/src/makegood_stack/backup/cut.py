@@ -27,13 +27,14 @@ from makegood_devtools.errors import UserError
 
 from makegood_stack.backup.manifest import DatabaseNote, Offsets
 from makegood_stack.ports import SERVICES
+from makegood_stack.topic_state import existing_topics
 
 _LOCK: Final = "LOCK TABLE inbox, outbox IN SHARE MODE"
 _LOCK_TIMEOUT: Final = "1s"
 _TRIES: Final = 20
 _NOTE: Final = """
 SELECT (SELECT version_num FROM alembic_version) AS revision, current_setting('server_version') AS server,
-       pg_current_wal_insert_lsn()::text AS lsn, (SELECT count(*) FROM outbox) AS outbox
+       clock_timestamp() AS noted_at, pg_current_wal_insert_lsn()::text AS lsn, (SELECT count(*) FROM outbox) AS outbox
 """
 _SYSTEM: Final = "SELECT system_identifier::text FROM pg_control_system()"
 Connection = Any
@@ -56,30 +57,28 @@ class Positions:
 
     def __init__(self, brokers: Brokers, prefix: str) -> None:
         self.prefix = prefix
-        self._consumer = AIOKafkaConsumer(**kafka_arguments(brokers))
+        self._brokers = brokers
+        self._consumer: Any = None
         self._admin = AIOKafkaAdminClient(**kafka_arguments(brokers))
-        self.partitions: list[TopicPartition] = []
 
     async def __aenter__(self) -> Positions:
         try:
+            names = await existing_topics(self._brokers, [self.prefix + topic.name for topic in EVENT_TOPICS])
+            # A consumer without a group is assigned all partitions of its topics.
+            self._consumer = AIOKafkaConsumer(*names, **kafka_arguments(self._brokers))
             await self._consumer.start()
             await self._admin.start()
         except (KafkaError, OSError) as error:
             raise UserError(f"Kafka does not answer ({type(error).__name__}). Start it with: makegood up") from error
-        await self._consumer.topics()
-        self.partitions = [
-            TopicPartition(self.prefix + topic.name, number)
-            for topic in EVENT_TOPICS
-            for number in sorted(self._consumer.partitions_for_topic(self.prefix + topic.name) or ())
-        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        if self._consumer is not None:
+            await self._consumer.stop()
         await self._admin.close()
 
     async def ends(self) -> Offsets:
-        return self._by_topic(await self._consumer.end_offsets(self.partitions))
+        return self._by_topic(await self._consumer.end_offsets(list(self._consumer.assignment())))
 
     async def groups(self) -> dict[str, Offsets]:
         answers = await asyncio.gather(*(self._admin.list_consumer_group_offsets(self.prefix + s) for s in SERVICES))
@@ -164,5 +163,10 @@ async def _note(connection: Connection) -> tuple[str, DatabaseNote]:
     if await connection.fetchval("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"):
         system = str(await connection.fetchval(_SYSTEM))
     return snapshot, DatabaseNote(
-        revision=row["revision"], server=row["server"], system=system, lsn=row["lsn"], outbox=row["outbox"]
+        revision=row["revision"],
+        server=row["server"],
+        system=system,
+        noted_at=row["noted_at"],
+        lsn=row["lsn"],
+        outbox=row["outbox"],
     )

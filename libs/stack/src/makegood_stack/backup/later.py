@@ -17,6 +17,7 @@ from makegood_contracts.topics import EVENT_TOPICS
 from makegood_devtools.errors import UserError
 
 from makegood_stack.backup.manifest import Manifest, Offsets
+from makegood_stack.topic_state import existing_topics
 
 
 @dataclass
@@ -36,11 +37,11 @@ async def read(brokers: Brokers, manifest: Manifest, unsent: Collection[str], ve
 
     Raises OtherTopics, and UserError if Kafka does not answer.
     """
-    consumer = AIOKafkaConsumer(**kafka_arguments(brokers), fetch_max_wait_ms=20, fetch_max_bytes=32 << 20)
     try:
+        names = await existing_topics(brokers, [manifest.prefix + topic.name for topic in EVENT_TOPICS])
+        consumer = AIOKafkaConsumer(*names, **kafka_arguments(brokers), fetch_max_wait_ms=20, fetch_max_bytes=32 << 20)
         await consumer.start()
         try:
-            await consumer.topics()
             return await _read(consumer, manifest, frozenset(unsent), verifier)
         finally:
             await consumer.stop()
@@ -51,20 +52,14 @@ async def read(brokers: Brokers, manifest: Manifest, unsent: Collection[str], ve
 
 
 async def _read(consumer: Any, manifest: Manifest, unsent: frozenset[str], verifier: Verifier | None) -> LaterEvents:
-    parts = [
-        TopicPartition(manifest.prefix + topic.name, number)
-        for topic in EVENT_TOPICS
-        for number in consumer.partitions_for_topic(manifest.prefix + topic.name) or ()
-    ]
+    parts = list(consumer.assignment())
     now = await consumer.end_offsets(parts)
     begins = await consumer.beginning_offsets(parts)
     cut = {part: _noted(manifest.ends, part, manifest.prefix) for part in parts}
-    missing = sum(len(numbers) for numbers in manifest.ends.values()) - sum(
-        1 for part in parts if part.partition in manifest.ends.get(part.topic.removeprefix(manifest.prefix), {})
-    )
-    if missing or any(now[part] < cut[part] for part in parts):
+    noted = {(topic, number) for topic, numbers in manifest.ends.items() for number in numbers}
+    there = {(part.topic.removeprefix(manifest.prefix), part.partition) for part in parts}
+    if noted - there or any(now[part] < cut[part] for part in parts):
         raise OtherTopics
-    consumer.assign(parts)
     for part in parts:
         consumer.seek(part, max(cut[part], begins[part]))
     reader = RecordReader(consumer)

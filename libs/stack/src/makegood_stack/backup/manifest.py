@@ -35,6 +35,8 @@ class DatabaseNote(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL's version."""
     system: str
     """The identifier of PostgreSQL's cluster; empty if the login may not read it."""
+    noted_at: datetime
+    """By this server's clock."""
     lsn: str
     """The place in that cluster's write-ahead log: the target of a point-in-time recovery to this cut."""
     outbox: int

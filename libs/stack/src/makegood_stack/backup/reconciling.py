@@ -28,7 +28,8 @@ from makegood_stack.ports import SERVICES
 
 _UNSENT: Final = "SELECT headers FROM outbox"
 _RUN_SINCE: Final = "SELECT EXISTS (SELECT FROM leases WHERE name = 'relay' AND expires_at > $1)"
-_LEASE: Final = timedelta(seconds=30)
+_LEASE: Final = timedelta(seconds=5)
+"""Longer than a lease lasts that was held at the cut."""
 _HANDLED: Final = "SELECT event_id::text FROM inbox WHERE event_id = ANY($1::uuid[]) AND state <> 'withdrawn'"
 _WITHDRAW: Final = """
 INSERT INTO inbox (event_id, state) SELECT unnest($1::uuid[]), 'withdrawn' ON CONFLICT DO NOTHING
@@ -118,7 +119,7 @@ async def reconcile(stack: Stack, manifest: Manifest, verifier: Verifier | None,
 
 async def _require_untouched(databases: Mapping[str, Any], manifest: Manifest) -> None:
     for service, connection in databases.items():
-        if await connection.fetchval(_RUN_SINCE, manifest.taken_at + _LEASE):
+        if await connection.fetchval(_RUN_SINCE, manifest.databases[service].noted_at + _LEASE):
             raise UserError(
                 f"{service} has run on its database since the backup, so the backup's offsets do not fit it. "
                 "Restore the databases first, and start no service before this step"
