@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.redrive import read_letter
 from makegood_chassis.messaging.verification import Verifier
 from makegood_cli.audit.topics import Reader, TopicWitness
-from makegood_contracts.events import SlotReleased
+from makegood_contracts.envelope import Cause, encode
+from makegood_contracts.events import RoomOpened, SlotReleased
+from makegood_contracts.ids import new_id
 from makegood_stack.tail import seen
 
 NAMES = ("ce_type", "ce_id", "ce_sequence", "ce_time", "makegood_redrive", "makegood_dead_key", "other")
@@ -69,3 +72,16 @@ async def test_the_audit_believes_no_unsigned_record_even_at_the_beginning() -> 
 
     witness = await Reader(Polls(), "", verifier).catch_up()
     assert (witness.forged, witness.malformed, witness.events) == (1, 0, 0)
+
+
+@pytest.mark.rule("REL-6")
+def test_the_audit_passes_over_what_a_restore_withdrew() -> None:
+    record = encode(
+        RoomOpened(room_id=new_id(), member_id="m", provider_id="p", room_version=1, opened_at=datetime.now(UTC)),
+        sequence=1,
+        cause=Cause.begin(),
+    )
+    headers = [(name, value.encode()) for name, value in record.headers]
+    witness = TopicWitness(withdrawn=frozenset({record.id}))
+    witness.take(record.topic, record.key.encode(), headers, record.value)
+    assert (witness.passed_over, witness.events, witness.last[record.topic]) == (1, 0, {})

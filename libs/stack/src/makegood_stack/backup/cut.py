@@ -2,7 +2,7 @@
 
 An event that another service has handled was committed by its own service before. For a moment, the tables `inbox` and
 `outbox` of all four databases are locked against writing. Every commit that publishes or handles something waits. In
-that moment each database exports its snapshot, and the offsets are read. So no snapshot has a consequence without its
+that moment each database exports its snapshot, and the ends of the topics are read. So no snapshot has a consequence without its
 cause, and what stands on the topics before the noted ends is exactly what was committed, except what is still in an outbox.
 """
 
@@ -105,13 +105,14 @@ async def take(urls: Mapping[str, str], brokers: Brokers, prefix: str) -> AsyncI
         lockers = {service: await _connected(stack, service, urls[service]) for service in SERVICES}
         holders = {service: await _connected(stack, service, urls[service]) for service in SERVICES}
         for attempt in range(1, _TRIES + 1):
+            # Offsets follow the databases, so they may be read a moment before.
+            groups = await positions.groups()
             started = time.monotonic()
             try:
                 await _each(lockers, f"BEGIN; SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'; {_LOCK}")
                 await _each(holders, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                (ends, groups), noted = await asyncio.gather(
-                    _offsets(positions),
-                    asyncio.gather(*(_note(holders[service]) for service in SERVICES)),
+                ends, noted = await asyncio.gather(
+                    positions.ends(), asyncio.gather(*(_note(holders[service]) for service in SERVICES))
                 )
                 break
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
@@ -127,10 +128,6 @@ async def take(urls: Mapping[str, str], brokers: Brokers, prefix: str) -> AsyncI
         databases = {service: note for service, (_, note) in zip(SERVICES, noted, strict=True)}
         snapshots = {service: snapshot for service, (snapshot, _) in zip(SERVICES, noted, strict=True)}
         yield Cut(databases, snapshots, ends, groups, round(paused * 1000))
-
-
-async def _offsets(positions: Positions) -> tuple[Offsets, dict[str, Offsets]]:
-    return await positions.ends(), await positions.groups()
 
 
 async def _connected(stack: AsyncExitStack, service: str, url: str) -> Connection:
