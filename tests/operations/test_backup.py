@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,6 +52,18 @@ async def refused(platform: Platform, *words: str) -> str:
     return result.stderr
 
 
+async def interrupted(platform: Platform, folder: Path) -> None:
+    """A backup that is killed in the middle leaves nothing that looks like one."""
+    environment = {**os.environ, "MAKEGOOD_HOME": str(platform.home.state.parent)}
+    command = (sys.executable, "-m", "makegood_cli.main", "backup", str(folder))
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    assert b"paused" in await process.stdout.readline()
+    process.kill()
+    await process.wait()
+    assert not await asyncio.to_thread(folder.exists)
+
+
 def stop(platform: Platform, *names: str) -> None:
     supervisor = Supervisor(platform.home)
     supervisor.stop([record for name, record in supervisor.running().items() if name in names])
@@ -76,6 +90,7 @@ async def test_what_was_lost_with_the_databases_is_named_and_nobody_is_told_twic
     loading = asyncio.create_task(load.run(600))
     try:
         await eventually(lambda: len(load.ledger.booked) >= 10, seconds=60)
+        await interrupted(own, backup)
         assert "complete" in await command(own, "backup", str(backup))
         booked = len(load.ledger.booked)
         lost = await cast.book(timedelta(days=6))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
+from makegood_chassis.grants import login_of
 from makegood_devtools.errors import UserError
 
 from makegood_stack.backup import programs
@@ -23,9 +24,9 @@ _TABLES: Final = """
 SELECT count(*) FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 """
 _OTHERS: Final = """
-SELECT DISTINCT coalesce(nullif(application_name, ''), usename::text, '?') FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-  AND application_name NOT LIKE 'makegood-backup%'
+SELECT DISTINCT coalesce(nullif(application_name, ''), usename::text) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename::text = ANY($1::text[])
+  AND application_name <> 'makegood-backup'
 """
 _EMPTY: Final = """
 DO $$
@@ -65,12 +66,13 @@ async def connected(service: str, url: str) -> Any:
 
 
 async def require_idle(stack: Stack) -> None:
-    """Raises UserError if somebody else is connected to one of the databases."""
+    """Raises UserError if a process of a service is connected to its database."""
     busy = []
     for service in SERVICES:
         connection = await connected(service, stack.database_url(service, "owner"))
         try:
-            others = [str(row[0]) for row in await connection.fetch(_OTHERS)]
+            logins = [login_of(stack.database_url(service, job)) for job in ("", "owner", "pruner")]
+            others = [str(row[0]) for row in await connection.fetch(_OTHERS, logins)]
         finally:
             await connection.close()
         if others:

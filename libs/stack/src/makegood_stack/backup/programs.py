@@ -53,8 +53,7 @@ async def run(command: Sequence[str], url: str, what: str, *, give: bytes | None
 
     The password is in a file that only this user can read, never on the command line or in the environment.
     """
-    with _password_file(url) as secret:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    with _login(url) as environment:
         process = await asyncio.create_subprocess_exec(
             *command,
             f"--dbname={without_password(url).replace(':***@', '@')}",
@@ -62,7 +61,7 @@ async def run(command: Sequence[str], url: str, what: str, *, give: bytes | None
             stdin=asyncio.subprocess.PIPE if give is not None else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**environment, "PGPASSFILE": secret, "PGAPPNAME": "makegood-backup"},
+            env=environment,
         )
         try:
             output, errors = await process.communicate(give)
@@ -77,10 +76,15 @@ async def run(command: Sequence[str], url: str, what: str, *, give: bytes | None
 
 
 @contextmanager
-def _password_file(url: str) -> Iterator[str]:
-    """A file in libpq's format, with mode 0600."""
+def _login(url: str) -> Iterator[dict[str, str]]:
+    """The environment for a program. A password in the address goes into a file in libpq's format, with mode 0600."""
+    environment = {**os.environ, "PGAPPNAME": "makegood-backup"}
     password = unquote(urlsplit(url).password or "").replace("\\", "\\\\").replace(":", "\\:")
+    if not password:
+        yield environment
+        return
+    environment.pop("PGPASSWORD", None)  # it would take precedence
     with tempfile.NamedTemporaryFile("w", prefix="makegood-") as file:
         file.write(f"*:*:*:*:{password}\n")
         file.flush()
-        yield file.name
+        yield {**environment, "PGPASSFILE": file.name}
