@@ -211,9 +211,9 @@ async def test_topics_new_and_old_are_kept_for_good_unless_somebody_said_otherwi
         ],
     )
     expected = {
-        old: {"max.message.bytes": "2000000", "retention.ms": "-1"},
-        set_by_hand: {"retention.ms": "60000"},
-        **{name: {"retention.ms": "-1"} for name in rest},
+        old: {"max.message.bytes": "2000000", "cleanup.policy": "delete", "retention.ms": "-1"},
+        set_by_hand: {"cleanup.policy": "delete", "retention.ms": "60000"},
+        **{name: {"cleanup.policy": "delete", "retention.ms": "-1"} for name in rest},
     }
     await until(lambda: own_settings(kafka_servers, [old, set_by_hand]), lambda settings: all(settings.values()))
     assert set(await provide(kafka_servers, wanted(prefix))) == set(rest)

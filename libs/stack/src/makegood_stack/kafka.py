@@ -53,12 +53,14 @@ class Protection:
     port."""
 
     keys: Path
-    """PEM file of the broker's certificate and key."""
+    """PEM file of the broker's certificate, for the name `kafka`, and its key."""
     authority: Path
     """PEM file of the authority that signed the certificates of clients and broker."""
     certificates_port: int
     logins: Mapping[str, str]
     """Password by login."""
+    administrator: str = ""
+    """The login that may do everything, while the others may do only what they were granted. Empty: all may do everything."""
 
     def properties(self, port: int, controller: int) -> dict[str, object]:
         """The settings that differ from an unprotected broker."""
@@ -76,6 +78,16 @@ class Protection:
             "ssl.keystore.location": self.keys,
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": self.authority,
+            **(self._rights() if self.administrator else {}),
+        }
+
+    def _rights(self) -> dict[str, object]:
+        return {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:{self.administrator};User:CN={NAME}",
+            # The broker itself then has a name at the controller, too: that of its certificate.
+            "listener.security.protocol.map": "CONTROLLER:SSL,SASL_SSL:SASL_SSL,SSL:SSL",
+            "listener.name.controller.ssl.client.auth": "required",
         }
 
     def format_options(self) -> list[str]:

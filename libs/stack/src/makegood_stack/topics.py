@@ -1,7 +1,8 @@
-"""Creates the topics of the contracts on a broker, with unlimited retention."""
+"""Creates the topics of the contracts on a broker, with the settings that the contracts name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -12,43 +13,47 @@ from makegood_contracts.topics import TOPICS
 
 from makegood_stack import kafka
 
-KEPT_FOR_GOOD = {"retention.ms": "-1"}
-"""Topics keep each entity's events from the first on, for `makegood audit`. Kafka's default is seven days."""
-
+_COPIES = "min.insync.replicas"
 _OWN = 1
 """The source of a value that was set for this topic itself (DYNAMIC_TOPIC_CONFIG)."""
 
 
 def wanted(prefix: str = "", replication: int = 1) -> list[NewTopic]:
-    """All topics of the contracts, including dead letters, with this prefix and replication factor."""
-    return [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=KEPT_FOR_GOOD) for t in TOPICS]
+    """All topics of the contracts, including dead letters, with this prefix and replication factor.
+
+    With three copies or more, the broker confirms a record only when all but one have it.
+    """
+    safe = {_COPIES: str(replication - 1)} if replication > 2 else {}
+    return [NewTopic(prefix + t.name, t.partitions, replication, topic_configs={**t.settings, **safe}) for t in TOPICS]
 
 
 async def provide(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
-    """Creates missing topics, sets unlimited retention on the others, and returns the names of the new ones.
+    """Creates missing topics, sets what is not set on the others, and returns the names of the new ones.
 
-    A retention that an operator has set is kept. Raises KafkaError.
+    What an operator has set for a topic is kept. Raises KafkaError.
     """
     made = await kafka.make_topics(bootstrap, topics)
-    await _keep(bootstrap, [topic.name for topic in topics if topic.name not in made])
+    # A topic that exists may have fewer copies than new ones get.
+    settings = {t.name: {key: value for key, value in t.topic_configs.items() if key != _COPIES} for t in topics}
+    await _complete(bootstrap, {name: wanted for name, wanted in settings.items() if name not in made})
     return made
 
 
-async def _keep(bootstrap: Brokers, names: list[str]) -> None:
-    if not names:
+async def _complete(bootstrap: Brokers, settings: Mapping[str, Mapping[str, str]]) -> None:
+    if not settings:
         return
     admin = AIOKafkaAdminClient(**kafka_arguments(bootstrap))
     await admin.start()
     try:
         changes = []
-        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in settings]
         for answer in await admin.describe_configs(asked):
             for code, message, _, name, values in answer.resources:
                 _raise(code, f"{name}: {message}")
                 own = {key: value for key, value, _, source, *_ in values if source == _OWN}
-                if not own.keys() & KEPT_FOR_GOOD.keys():
+                if settings[name].keys() - own.keys():
                     # The request replaces all settings of the topic, so repeat the existing ones.
-                    changes.append(ConfigResource(ConfigResourceType.TOPIC, name, own | KEPT_FOR_GOOD))
+                    changes.append(ConfigResource(ConfigResourceType.TOPIC, name, {**settings[name], **own}))
         if changes:
             for answer in await admin.alter_configs(changes):
                 for code, message, *_, name in answer.resources:

@@ -76,7 +76,17 @@ def _channel(topic: Topic) -> dict[str, Any]:
         "address": topic.name,
         "description": f"{topic.about} Owned by {topic.owner}; keyed by {topic.key}.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _names(topic)},
-        "bindings": {"kafka": {"topic": topic.name, "partitions": topic.partitions, "bindingVersion": "0.5.0"}},
+        "bindings": {
+            "kafka": {
+                "topic": topic.name,
+                "partitions": topic.partitions,
+                "topicConfiguration": {
+                    "cleanup.policy": [topic.settings["cleanup.policy"]],
+                    "retention.ms": int(topic.settings["retention.ms"]),
+                },
+                "bindingVersion": "0.5.0",
+            }
+        },
     }
 
 
