@@ -140,10 +140,18 @@ class EmbeddedServers:
         server.start()
         return server
 
-    def kafka(self, protection: kafka.Protection | None = None, login: KafkaConnection | None = None) -> Server:
-        """A broker; `url` is its bootstrap address. A protected one is checked with `login`."""
+    def kafka(
+        self,
+        protection: kafka.Protection | None = None,
+        login: KafkaConnection | None = None,
+        settings: Mapping[str, object] | None = None,
+        port: int | None = None,
+    ) -> Server:
+        """A broker; `url` is its bootstrap address. A protected one is checked with `login`. `settings` override its
+        settings. `port`: where it listens, if not at a free port."""
         programs, home = self._place()
-        port, controller = free_ports(2)
+        free, controller = free_ports(2)
+        port = port or free
         bootstrap = f"{LISTEN}:{port}"
         asked = replace(login, servers=bootstrap) if login else bootstrap
         return self._add(
@@ -152,7 +160,7 @@ class EmbeddedServers:
                 bootstrap,
                 port,
                 Supervisor(home),
-                lambda: kafka.spec(home.state / "kafka", programs, port, controller, protection),
+                lambda: kafka.spec(home.state / "kafka", programs, port, controller, protection, settings),
                 lambda: kafka.answers(asked),
             )
         )

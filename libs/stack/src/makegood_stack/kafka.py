@@ -130,12 +130,23 @@ def _properties(data: Path, port: int, controller: int) -> dict[str, object]:
     }
 
 
-def spec(folder: Path, programs: Programs, port: int, controller: int, protection: Protection | None = None) -> Spec:
-    """Writes the configuration, formats the data folder if it is new, and returns how to start the broker."""
+def spec(
+    folder: Path,
+    programs: Programs,
+    port: int,
+    controller: int,
+    protection: Protection | None = None,
+    changes: Mapping[str, object] | None = None,
+) -> Spec:
+    """Writes the configuration, formats the data folder if it is new, and returns how to start the broker.
+
+    `changes` override the broker's settings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     properties = folder / "server.properties"
     values = _properties(data, port, controller) | (protection.properties(port, controller) if protection else {})
+    values |= changes or {}
     text = "".join(f"{key}={value}\n" for key, value in values.items())
     properties.write_text(text)
     logging = folder / "log4j2.yaml"
