@@ -14,8 +14,38 @@ import sys
 from dataclasses import asdict
 
 from makegood_testkit.fault_proxy import FAULTS
-from makegood_testkit.faulty import DEPENDENCIES, Traffic, faulty_platform, suffer
+from makegood_testkit.faulty import DEPENDENCIES, FaultyPlatform, faulty_platform
 from makegood_testkit.folders import temporary_folder
+from makegood_testkit.suffering import Outcome, Traffic, lost, suffer
+
+
+def row(dependency: str, fault: str, outcome: Outcome) -> str:
+    """A line of the table."""
+    longest = max(outcome.longest.values())
+    counts: dict[int, int] = {}
+    for found in outcome.answers.values():
+        for status, count in found.items():
+            counts[status] = counts.get(status, 0) + count
+    answers = ", ".join(f"{count} × {status}" for status, count in sorted(counts.items()))
+    told = [seconds for seconds in outcome.not_ready.values() if seconds is not None]
+    unready = f"{max(told):.1f} s ({len(told)})" if told else "stays ready"
+    again = [*outcome.ready_again.values(), *outcome.served_again.values()]
+    recovery = "never" if None in again else f"{max(one for one in again if one is not None):.1f} s"
+    return f"| {dependency} | {fault} | {longest:.1f} s | {answers} | {unready} | {recovery} |\n"
+
+
+async def run(faulty: FaultyPlatform, options: argparse.Namespace) -> list[str]:
+    traffic = await Traffic.prepare(faulty.platform)
+    for dependency in options.only:
+        for fault in options.faults:
+            outcome = await suffer(faulty, traffic, [dependency], fault, seconds=options.seconds)
+            sys.stdout.write(row(dependency, fault, outcome))
+            sys.stderr.write(json.dumps({"dependency": dependency, "fault": fault, **asdict(outcome)}) + "\n")
+            sys.stdout.flush()
+    wrong = await lost(faulty.platform, traffic)
+    sys.stdout.write(f"\n{len(traffic.accepted)} bookings accepted. Lost or wrong: {wrong or 'nothing'}\n")
+    await faulty.platform.close()
+    return wrong
 
 
 def main() -> None:
@@ -24,18 +54,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=DEPENDENCIES, default=DEPENDENCIES)
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=FAULTS)
     options = parser.parse_args()
-
-    async def run(faulty) -> None:
-        traffic = Traffic(await faulty.platform.cast())
-        for dependency in options.only:
-            for fault in options.faults:
-                outcome = await suffer(faulty, traffic, dependency, fault, seconds=options.seconds)
-                sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
-                sys.stdout.flush()
-        await faulty.platform.close()
-
+    sys.stdout.write("| dependency | fault | longest request | answers | not ready after | all well after |\n")
+    sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
     with temporary_folder() as folder, faulty_platform(folder) as faulty:
-        asyncio.run(run(faulty))
+        sys.exit(1 if asyncio.run(run(faulty, options)) else 0)
 
 
 if __name__ == "__main__":

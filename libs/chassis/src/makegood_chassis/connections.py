@@ -27,8 +27,10 @@ _json_decode = msgspec.json.Decoder().decode
 
 Lent: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
-PATIENCE: Final = 10.0
-"""Seconds that a user waits for a connection."""
+PATIENCE: Final = 4.0
+"""Seconds that a user waits for a connection. A request then gets 503 while its client still waits for it."""
+OPENING: Final = 10.0
+"""Seconds that opening a connection may take."""
 _SWEEP: Final = 60.0
 """Seconds after which connections that were not needed go back to the pool, which closes them in time."""
 
@@ -36,6 +38,10 @@ _ARRAYS: Final[tuple[type, ...]] = (list, tuple, set, frozenset, type({}.keys())
 # asyncpg asks of each value in an array whether it is an array itself, with this abstract class. Its answer takes longer than writing
 # the value, and is the same for these classes.
 protocol.IterableABC = _ARRAYS  # type: ignore[attr-defined]
+
+
+class DatabaseAway(ConnectionError):
+    """The database does not answer, so nobody waits for it. This passes by itself."""
 
 
 class Connections:
@@ -52,7 +58,13 @@ class Connections:
         self._waiting: deque[asyncio.Future[Lent | None]] = deque()
         self._sweeping: asyncio.TimerHandle | None = None
         self._returning: set[asyncio.Task[None]] = set()
+        self._patience: set[asyncio.Timeout] = set()
+        """How long each user waits who has no connection yet."""
+        self._opened: set[Lent] = set()
+        self._suspended = False
         self._closing = False
+        self.answered_at = float("-inf")
+        """When a connection last came back in order, by `time.monotonic()`: until then the server has answered."""
 
     @classmethod
     async def open(cls, url: str, most: int, server_settings: Mapping[str, str]) -> Connections:
@@ -63,6 +75,7 @@ class Connections:
             max_size=most,
             init=_prepare,
             reset=_leave_as_it_is,
+            timeout=OPENING,
             command_timeout=30,
             max_inactive_connection_lifetime=300,
             server_settings=dict(server_settings),
@@ -83,6 +96,22 @@ class Connections:
     def pending(self) -> int:
         """How many wait for a connection."""
         return len(self._waiting)
+
+    def suspend(self) -> None:
+        """The server does not answer: whoever waits for it gets an error now, and whoever comes gets one at once.
+
+        A transaction that was being committed may have been. Whoever started it must ask later, or repeat it.
+        """
+        self._suspended = True
+        for patience in self._patience:
+            patience.reschedule(asyncio.get_running_loop().time())
+        for connection in tuple(self._opened):
+            if _is_open(connection):
+                connection.terminate()
+
+    def resume(self) -> None:
+        """The server answers again."""
+        self._suspended = False
 
     async def close(self) -> None:
         """Waits until all are back, and closes them."""
@@ -105,7 +134,10 @@ class Connections:
             self.give_back(connection)
 
     async def borrow(self) -> Lent:
-        """A connection, to be given back. Raises TimeoutError if none is free in time."""
+        """A connection, to be given back. Raises TimeoutError if none is free in time, and DatabaseAway if it would be
+        useless."""
+        if self._suspended:
+            raise DatabaseAway("the database does not answer")
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -125,7 +157,7 @@ class Connections:
 
     async def _wait(self) -> Lent:
         """A new connection, or the next one that comes back."""
-        async with asyncio.timeout(PATIENCE):
+        async with self._patiently():
             while True:
                 if self._held < self.most or self._closing:
                     return await self._open()
@@ -143,20 +175,33 @@ class Connections:
                 if connection is not None:
                     return connection
 
+    @asynccontextmanager
+    async def _patiently(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(PATIENCE) as patience:
+            self._patience.add(patience)
+            try:
+                yield
+            finally:
+                self._patience.discard(patience)
+
     async def _open(self) -> Lent:
         self._held += 1
         try:
-            return await self._pool.acquire()
+            connection = await self._pool.acquire()
         except BaseException:
             self._held -= 1
             self._wake(None)
             raise
+        self._opened.add(connection)
+        return connection
 
     def give_back(self, connection: Lent) -> None:
         """The next user gets it; who waits longest, first."""
         if self._closing or not _is_good(connection):
             self._release(connection)
-        elif not self._wake(connection):
+            return
+        self.answered_at = time.monotonic()
+        if not self._wake(connection):
             self._idle.append(connection)
             if self._sweeping is None:
                 self._not_needed = 0
@@ -173,6 +218,7 @@ class Connections:
 
     def _release(self, connection: Lent) -> None:
         """Back to the pool, some time soon."""
+        self._opened.discard(connection)
 
         async def release() -> None:
             try:

@@ -25,6 +25,7 @@ from makegood_chassis import metrics, observe
 from makegood_chassis.access import sealer
 from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.auth import Authenticator
+from makegood_chassis.connections import Connections
 from makegood_chassis.database import Database
 from makegood_chassis.ending import end
 from makegood_chassis.http.app import health_app
@@ -45,7 +46,8 @@ from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.signatures import Signer
 from makegood_chassis.messaging.verification import Verifier
 from makegood_chassis.messaging.wake import OutboxWake
-from makegood_chassis.readiness import watch_servers
+from makegood_chassis.readiness import watch_database, watch_kafka
+from makegood_chassis.server_probes import DatabaseProbe, KafkaProbe
 from makegood_chassis.service import Service
 
 _LEAVE_TRAFFIC: Final = 0.3
@@ -97,6 +99,7 @@ class Runtime:
         self._consumer: Consumer | None = None
         self._deadlines: Deadlines | None = None
         self._relay_database: Database | None = None
+        self._pools: list[Connections] = []
         self._maintenance: Maintenance | None = None
         url = self._settings.event_keys_url
         self._event_keys = EventKeys(url, self._settings.jwks_ca_file) if url and self._works else None
@@ -164,7 +167,7 @@ class Runtime:
         _log.info("starting", role=self._role, port=port, probe_port=settings.probes_at)
         await service.signals.open()
         with suppress(Stopped):
-            await self._when_reachable(service.database.open)
+            await self._open(service.database)
             if self._authenticator is not None:
                 await self._when_reachable(partial(service.revocations.load, service.database))
         if self._stop.is_set():
@@ -174,9 +177,11 @@ class Runtime:
             self._component("keys", self._authenticator.keys.run)
             self._component("revocations", partial(follow_revocations, service, self._authenticator))
         self._component("maintenance", self._run_maintenance)
-        self._component("watch", partial(watch_servers, service, works=self._works))
+        probe = DatabaseProbe(settings.database_url.get_secret_value(), f"makegood-{service.name}-watch")
+        self._component("watch", partial(watch_database, health, probe, self._pools))
         if self._works:
             health.expect("consumer", "relay", "kafka")
+            self._component("watch-kafka", partial(watch_kafka, health, KafkaProbe(settings.kafka, self.process)))
             if self._event_keys is not None:
                 self._component("event-keys", self._event_keys.run)
             await self._start_work()
@@ -192,9 +197,9 @@ class Runtime:
         url, name = settings.database_url.get_secret_value(), f"makegood-{service.name}-relay"
         self._relay_database = Database(url, service.clock, pool_size=3, application_name=name)
         with suppress(Stopped):
-            await self._when_reachable(self._relay_database.open)
+            await self._open(self._relay_database)
             if service.pruner is not service.database:
-                await self._when_reachable(service.pruner.open)
+                await self._open(service.pruner)
         self._component("relay", self._run_relay)
         if service.events:
             self._component("consumer", self._run_consumer)
@@ -208,6 +213,10 @@ class Runtime:
         for worker in service.workers:
             name = getattr(worker, "__name__", "worker")
             self._component(name, partial(worker, service))
+
+    async def _open(self, database: Database) -> None:
+        await self._when_reachable(database.open)
+        self._pools.append(database.connections)
 
     async def _when_reachable(self, operation: Callable[[], Awaitable[None]]) -> None:
         def failed(error: BaseException, attempts: int) -> None:

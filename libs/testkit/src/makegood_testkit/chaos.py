@@ -202,10 +202,10 @@ async def verify(platform: Platform, load: MixedLoad) -> list[str]:
     members = {member.subject: member for member in ledger.booked.values()}
     for subject, load_member in members.items():
         person = Person(platform.gateway.http, load_member.login)
-        sessions = {item["id"]: item for item in await _all(person, "/v1/sessions")}
-        entries = await _all(person, f"/v1/members/{subject}/ledger")
+        sessions = {item["id"]: item for item in await every_item(person, "/v1/sessions")}
+        entries = await every_item(person, f"/v1/members/{subject}/ledger")
         wrong += _lost(ledger, subject, sessions)
-        wrong += _settled(sessions.values(), entries)
+        wrong += settled(sessions.values(), entries)
         wrong += await _messages(platform, subject, sessions.values())
     return wrong
 
@@ -226,7 +226,7 @@ def _lost(ledger: Ledger, subject: str, sessions: dict[str, Any]) -> Iterable[st
             yield f"session {session} was confirmed and is {status}"
 
 
-def _settled(sessions: Iterable[dict[str, Any]], entries: Sequence[dict[str, Any]]) -> Iterable[str]:
+def settled(sessions: Iterable[dict[str, Any]], entries: Sequence[dict[str, Any]]) -> Iterable[str]:
     movements = Counter((entry["session_id"], entry["kind"]) for entry in entries)
     for session in sessions:
         holds = movements[session["id"], "hold"]
@@ -253,7 +253,7 @@ async def _messages(platform: Platform, subject: str, sessions: Iterable[dict[st
     return [] if len(missed) == wanted else [f"{subject}: {wanted} sessions missed, {len(missed)} e-mails about it"]
 
 
-async def _all(person: Person, path: str) -> list[dict[str, Any]]:
+async def every_item(person: Person, path: str) -> list[dict[str, Any]]:
     """Every item of a list, page by page."""
     items: list[dict[str, Any]] = []
     cursor: str | None = None
