@@ -12,6 +12,7 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 
 from makegood_testkit.fault_proxy import FAULTS
 from makegood_testkit.faulty import DEPENDENCIES, FaultyPlatform, faulty_platform
@@ -38,7 +39,8 @@ async def run(faulty: FaultyPlatform, options: argparse.Namespace) -> list[str]:
     traffic = await Traffic.prepare(faulty.platform)
     for dependency in options.only:
         for fault in options.faults:
-            outcome = await suffer(faulty, traffic, [dependency], fault, seconds=options.seconds)
+            begin = partial(faulty.begin, [dependency], fault)
+            outcome = await suffer(faulty.platform, traffic, begin, faulty.heal, seconds=options.seconds)
             sys.stdout.write(row(dependency, fault, outcome))
             sys.stderr.write(json.dumps({"dependency": dependency, "fault": fault, **asdict(outcome)}) + "\n")
             sys.stdout.flush()

@@ -300,7 +300,7 @@ async def test_a_stream_ends_with_its_token(harness: NotificationsHarness, monke
         lines = answer.aiter_lines()
         assert (await anext(lines)).startswith("retry")
         now = time.time()
-        monkeypatch.setattr(api_stream, "time", SimpleNamespace(time=lambda: now + 3600))
+        monkeypatch.setattr(api_stream, "real_time", SimpleNamespace(now=lambda: now + 3600))
         async with asyncio.timeout(10):
             rest = [line async for line in lines]
         assert len([line for line in rest if line.startswith("data")]) == 1, "the opening alone"

@@ -6,7 +6,9 @@ Only the product's rules read this clock. Tokens, leases, idempotency and rate l
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from makegood_chassis.real_time import utc_now
 
 
 class Clock:
@@ -23,7 +25,7 @@ class Clock:
 
     def now(self) -> datetime:
         """The product's present moment, in UTC."""
-        return datetime.now(UTC) + self._offset
+        return utc_now() + self._offset
 
     def real(self, moment: datetime) -> datetime:
         """The real moment at which product time is `moment`, if the offset stays."""

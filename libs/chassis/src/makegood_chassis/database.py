@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -26,6 +26,7 @@ from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
 from makegood_chassis.personal_data.sealing import PersonalData
+from makegood_chassis.real_time import utc_now
 from makegood_chassis.statements import BoundStatement, compile_statement
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -196,7 +197,7 @@ class UnitOfWork(Queries):
         The entity's row must be locked or version-checked before, so that events of one key keep their order.
         Raises ValueError for a payload that is too large for the broker.
         """
-        record = encode(event, sequence=sequence, cause=cause or self.cause, base_url=self._base_url)
+        record = encode(event, sequence=sequence, cause=cause or self.cause, base_url=self._base_url, time=utc_now())
         if len(record.value) > MAX_RECORD:
             raise ValueError(f"an event of {len(record.value)} bytes is longer than {MAX_RECORD}")
         self._records.append((record, sequence))
@@ -284,9 +285,8 @@ class UnitOfWork(Queries):
 
     def _note_written(self, row: Row | None) -> None:
         if self._records and row is not None:
-            now = datetime.now(UTC)
             written = zip(sorted(row[0]), self._records, strict=True)
-            self.published += [PublishedRow(row_id, *record, now) for row_id, record in written]
+            self.published += [PublishedRow(row_id, *record, utc_now()) for row_id, record in written]
         due = [due_at for due_at in self._deadlines.values() if due_at is not None]
         if due and (self.earliest_deadline is None or min(due) < self.earliest_deadline):
             self.earliest_deadline = min(due)

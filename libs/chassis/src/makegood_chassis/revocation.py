@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -18,6 +18,7 @@ from makegood_contracts.events import TokensRevoked
 
 from makegood_chassis.database import Database, Queries, UnitOfWork
 from makegood_chassis.pruning import older
+from makegood_chassis.real_time import utc_now
 
 SCHEMA: Final = """
 CREATE TABLE revoked_tokens (
@@ -110,7 +111,7 @@ async def keep(queries: Queries, revoked: Sequence[tuple[str, str, datetime]]) -
 
 async def on_tokens_revoked(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
     """Stores revocations, except those that are too old to refuse anything."""
-    since = datetime.now(UTC) - KEPT
+    since = utc_now() - KEPT
     events: list[TokensRevoked] = [received.event for received in batch]
     news = [(event.person_id, event.jti or "", event.revoked_at) for event in events if event.revoked_at > since]
     if news:

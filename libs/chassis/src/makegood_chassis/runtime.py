@@ -178,6 +178,8 @@ class Runtime:
             self._component("revocations", partial(follow_revocations, service, self._authenticator))
         self._component("maintenance", self._run_maintenance)
         probe = DatabaseProbe(settings.database_url.get_secret_value(), f"makegood-{service.name}-watch")
+        with suppress(Exception):  # the first of many times
+            await probe.ask()
         self._component("watch", partial(watch_database, health, probe, self._pools))
         if self._works:
             health.expect("consumer", "relay", "kafka")

@@ -4,12 +4,14 @@ accepts connections, because it is frozen or full, does not answer."""
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Final
 
 import asyncpg
 from aiokafka.conn import create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
+from makegood_chassis import real_time
 from makegood_chassis.kafka_connection import KafkaConnection
 
 PATIENCE: Final = 5.0
@@ -17,8 +19,11 @@ PATIENCE: Final = 5.0
 counts, so that a server that was frozen is known to answer as soon as it does."""
 
 
+_NOW: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
+
 class DatabaseProbe:
-    """Asks a PostgreSQL server. It needs no connection of a pool, which may be used up."""
+    """Asks a PostgreSQL server what time it is, which this process then follows. It needs no connection of a pool, which may be used up."""
 
     def __init__(self, url: str, application_name: str) -> None:
         self._url = url
@@ -32,7 +37,9 @@ class DatabaseProbe:
                 if self._connection is None or self._connection.is_closed():
                     settings = {"application_name": self._application_name}
                     self._connection = await asyncpg.connect(self._url, timeout=PATIENCE, server_settings=settings)
-                await self._connection.fetchval("SELECT 1")
+                asked = time.monotonic()
+                told = await self._connection.fetchval(_NOW)
+                real_time.follow(told, asked, time.monotonic())
         except BaseException:
             self.close()
             raise

@@ -5,7 +5,6 @@ Waiting requests also check by themselves from time to time, so that everything 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +14,7 @@ import msgspec
 import structlog
 from makegood_contracts.ids import new_id
 
-from makegood_chassis import metrics
+from makegood_chassis import metrics, real_time
 from makegood_chassis.ending import end
 from makegood_chassis.lean_imports import without
 
@@ -31,6 +30,8 @@ _OFTEN: Final = 0.5
 _MOST_KEYS: Final = 500
 _PATIENCE: Final = 0.5
 """Seconds to wait for an answer of Redis."""
+_QUIET: Final = 5.0
+"""Seconds without any signal after which Redis is asked whether it is still there, and that its answer may take."""
 _log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, list[str]]).decode
@@ -206,7 +207,7 @@ class Signals:
         """
         if self._redis is None or not self.connected:
             return ()
-        listed, now = f"{self._channel}:{key}", time.time()
+        listed, now = f"{self._channel}:{key}", real_time.now()
         try:
             async with asyncio.timeout(_PATIENCE), self._redis.pipeline() as pipeline:
                 pipeline.zadd(listed, {name: now})
@@ -260,8 +261,12 @@ class Signals:
                     self.connected, pause = True, 0.1
                     # Signals that were missed in the meantime are found by checking.
                     self._wake_all()
+                    asked = False
                     while True:
-                        message = await subscription.get_message(ignore_subscribe_messages=True, timeout=10)
+                        message = await subscription.get_message(timeout=_QUIET)
+                        if message is None and asked:
+                            raise TimeoutError
+                        asked = message is None
                         if message is None:
                             await subscription.ping()
                         elif message["type"] == "message":

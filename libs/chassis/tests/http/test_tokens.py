@@ -17,7 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from makegood_chassis import keys
+from makegood_chassis import keys, real_time
 from makegood_chassis.auth import Authenticator, Caller, InvalidToken, TokenKeysUnavailable
 from makegood_chassis.keys import Keys, read_keys
 from makegood_testkit.identity import ISSUER, Identity
@@ -130,7 +130,7 @@ async def test_a_token_is_remembered_only_until_it_expires(identity: Identity, m
     await authenticator.verify(token)
     assert authenticator.remembered(token) is not None
     later = time.time() + 700
-    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr(real_time, "now", lambda: later)
     assert authenticator.remembered(token) is None
 
 

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from makegood_chassis.signals import Signals
 from makegood_stack.ports import free_port
+from makegood_testkit.fault_proxy import FaultProxy
 from makegood_testkit.waiting import eventually
 
 
@@ -61,6 +63,23 @@ async def test_without_redis_who_waits_looks_for_itself() -> None:
         outcome.append("found")
         assert await asyncio.wait_for(waiting, 5) == "found"
         assert not signals.connected
+
+
+@pytest.mark.rule("REL-9")
+async def test_a_redis_that_falls_silent_is_noticed_and_so_is_its_return(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makegood_chassis.signals._QUIET", 0.3)
+    port = urlsplit(redis_url).port or 0
+    with FaultProxy(port) as proxy:
+        async with opened(redis_url.replace(f":{port}/", f":{proxy.port}/")) as signals:
+            await eventually(lambda: signals.connected)
+            await asyncio.sleep(1)  # quiet, and not lost
+            assert signals.connected
+            proxy.begin("silent")
+            await eventually(lambda: not signals.connected)
+            proxy.heal()
+            await eventually(lambda: signals.connected)
 
 
 async def test_the_wait_ends_without_an_outcome() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from makegood_stack.embedded import EmbeddedServers
+from makegood_stack.embedded import EmbeddedServers, run_apart
 from makegood_stack.ports import SERVICES, free_port
 
 from makegood_testkit.databases import Databases, settings_of
-from makegood_testkit.fault_proxy import FaultProxy
+from makegood_testkit.fault_proxy import Fault, FaultProxy
 from makegood_testkit.platform import Platform
 from makegood_testkit.stripe_server import StripeServer
 
@@ -29,7 +28,17 @@ class FaultyPlatform:
 
     platform: Platform
     proxies: Mapping[Dependency, FaultProxy]
-    stripe: StripeServer
+
+    def begin(self, dependencies: Iterable[Dependency], fault: Fault) -> None:
+        """They suffer the fault from now on."""
+        for dependency in dependencies:
+            self.proxies[dependency].begin(fault)
+
+    def heal(self) -> None:
+        """All are well again."""
+        for proxy in self.proxies.values():
+            if proxy.fault is not None:
+                proxy.heal()
 
 
 @contextmanager
@@ -49,7 +58,7 @@ def faulty_platform(folder: Path, **settings: str) -> Iterator[FaultyPlatform]:
         stripe = StripeServer()
         proxies["payments"] = stack.enter_context(FaultProxy(stack.enter_context(stripe.serving())))
         databases = Databases(postgres.url)
-        urls = {service: asyncio.run(databases.make(service)) for service in SERVICES}
+        urls = {service: run_apart(databases.make(service)) for service in SERVICES}
         environment: dict[str, str] = {}
         for service, url in urls.items():
             behind = url.replace(f":{postgres.port}/", f":{proxies['postgresql'].port}/")
@@ -76,7 +85,6 @@ def faulty_platform(folder: Path, **settings: str) -> Iterator[FaultyPlatform]:
         platform = Platform(platform.home, platform.choices, environment)
         stack.callback(platform.down)
         platform.up()
-        yield FaultyPlatform(platform, proxies, stripe)
-        for proxy in proxies.values():
-            if proxy.fault is not None:
-                proxy.heal()
+        running = FaultyPlatform(platform, proxies)
+        yield running
+        running.heal()

@@ -7,7 +7,7 @@ import itertools
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,8 +19,6 @@ import httpx
 from makegood_stack.ports import LISTEN, PROBES_ABOVE, SERVICES
 
 from makegood_testkit.chaos import drained, every_item, settled
-from makegood_testkit.fault_proxy import Fault
-from makegood_testkit.faulty import Dependency, FaultyPlatform
 from makegood_testkit.platform import Cast, Platform
 
 _EVERY: Final = 0.1
@@ -201,21 +199,20 @@ class Outcome:
 
 
 async def suffer(
-    faulty: FaultyPlatform,
+    platform: Platform,
     traffic: Traffic,
-    dependencies: Iterable[Dependency],
-    fault: Fault,
+    begin: Callable[[], object],
+    heal: Callable[[], object],
     *,
     seconds: float,
     recovery: float = 20,
 ) -> Outcome:
-    """Lets the dependencies suffer the fault under traffic for so many seconds, and waits until everything works again, but
-    not longer than `recovery` seconds."""
-    probes = Probes(faulty.platform)
+    """Lets something suffer under traffic for so many seconds, from `begin` to `heal`, which may block. Then waits until
+    everything works again, but not longer than `recovery` seconds."""
+    probes = Probes(platform)
     traffic.seen.clear()
     running = [asyncio.create_task(probes.run()), asyncio.create_task(traffic.run())]
     kinds = sorted({*traffic.requests(), "book", "cancel", "buy"})
-    proxies = [faulty.proxies[dependency] for dependency in dependencies]
 
     def all_work(since: float) -> bool:
         return probes.all_ready and all(_first_good(traffic, kind, since) is not None for kind in kinds)
@@ -223,11 +220,9 @@ async def suffer(
     try:
         await _until(lambda: all_work(0), 30, lambda: f"{traffic.seen[-12:]}")
         begun = time.monotonic()
-        for proxy in proxies:
-            await asyncio.to_thread(proxy.begin, fault)
+        await asyncio.to_thread(begin)
         await asyncio.sleep(seconds)
-        for proxy in proxies:
-            await asyncio.to_thread(proxy.heal)
+        await asyncio.to_thread(heal)
         healed = time.monotonic()
         with suppress(TimeoutError):
             await _until(lambda: all_work(healed), recovery)

@@ -18,6 +18,7 @@ from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.made_good import made_good
 from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.real_time import utc_now
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
 from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
@@ -38,8 +39,8 @@ from makegood_notifications.store.news import News
 
 POLL: Final = 1.0
 """Seconds after which the queue is read even if nothing wakes the worker."""
-LONGEST_PAUSE: Final = 30.0
-"""Longest pause between two attempts to reach an unreachable channel, seconds."""
+LONGEST_PAUSE: Final = 5.0
+"""Longest pause between two attempts to reach an unreachable channel, seconds: so soon people hear again after an outage (REL-9)."""
 POLL_FOR_VENUE: Final = timedelta(seconds=2)
 """Pause before a message is retried that names a venue that is not known yet."""
 MISSED: Final = "provider-missed"
@@ -226,7 +227,7 @@ class DeliveryWorker:
         """`read_until`: how far the topics had been read before the current state of what the message is about was
         read.
         """
-        waited = datetime.now(UTC) - delivery.notice.source.occurred_at
+        waited = utc_now() - delivery.notice.source.occurred_at
         if delivery.withdrawn is not None:
             return AttemptResult(delivery, "skipped", delivery.withdrawn)
         if hindrance := self.carrier.hindrance(delivery):
@@ -241,7 +242,7 @@ class DeliveryWorker:
             return AttemptResult(delivery, "skipped", "no-longer-true")
         if notice.template in ONLY_TAKE_BACK and not delivery.invited:
             return AttemptResult(delivery, "skipped", "no-longer-true")
-        if delivery.lacks_venue and datetime.now(UTC) - delivery.written_at < VENUE_PATIENCE:
+        if delivery.lacks_venue and utc_now() - delivery.written_at < VENUE_PATIENCE:
             return AttemptResult(delivery, pause=POLL_FOR_VENUE, counts=False)
         try:
             await self.carrier.send(delivery)

@@ -4,7 +4,6 @@ has."""
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -21,6 +20,7 @@ from aiokafka.errors import (
 )
 from makegood_contracts.topics import EVENT_TOPICS
 
+from makegood_chassis import real_time
 from makegood_chassis.database import PublishedRow
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging import failpoints
@@ -146,7 +146,7 @@ class BatchProducer:
         return outcome
 
     async def _parts(self, producer: Any, rows: Sequence[PublishedRow], outcome: SendResult) -> list[_Part]:
-        now = int(time.time() * 1000)
+        now = int(real_time.now() * 1000)
         parts: dict[tuple[str, int], _Part] = {}
         counts: dict[str, int] = {}
         for (row_id, record, *_), headers in zip(rows, self._headers(rows), strict=True):

@@ -7,7 +7,6 @@ import base64
 import time
 from collections import deque
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 
 from aiokafka.structs import ConsumerRecord
@@ -16,6 +15,7 @@ from makegood_contracts.envelope import Cause, Record
 from makegood_chassis.database import MAX_RECORD, Database
 from makegood_chassis.messaging import inbox
 from makegood_chassis.messaging.refusals import RefusedEvent
+from makegood_chassis.real_time import utc_now
 
 REASON: Final = "makegood_dead_reason"
 TOPIC: Final = "makegood_dead_topic"
@@ -74,7 +74,7 @@ def as_dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: 
         (TOPIC, topic),
         (PARTITION, str(record.partition)),
         (OFFSET, str(record.offset)),
-        (AT, datetime.now(UTC).isoformat(timespec="milliseconds")),
+        (AT, utc_now().isoformat(timespec="milliseconds")),
         (ATTEMPTS, str(attempts)),
     ]
     if not exact:

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -34,6 +33,7 @@ from makegood_chassis.messaging.dead_letters import (
     dead_letter,
 )
 from makegood_chassis.messaging.reading import UnreadableRange
+from makegood_chassis.real_time import utc_now
 
 WHOLE: Final = 20
 WINDOW: Final = 60.0
@@ -162,7 +162,7 @@ class Forgeries:
                     (OFFSET, str(places.first)),
                     (UNTIL, str(places.last)),
                     (COUNT, str(places.count)),
-                    (AT, datetime.now(UTC).isoformat(timespec="milliseconds")),
+                    (AT, utc_now().isoformat(timespec="milliseconds")),
                     (ATTEMPTS, "1"),
                     (CUT, "0"),
                 ]

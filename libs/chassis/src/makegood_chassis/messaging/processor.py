@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
@@ -37,6 +36,7 @@ from makegood_chassis.messaging.reading import UnreadableRange
 from makegood_chassis.messaging.refusals import RefusalReason, SignatureRefusal, TooEarly
 from makegood_chassis.messaging.sequences import Sequences
 from makegood_chassis.messaging.verification import Verifier
+from makegood_chassis.real_time import utc_now
 
 _ATTEMPTS = 3
 T = TypeVar("T")
@@ -262,7 +262,7 @@ class Processor:
         for topic, count in topics.items():
             metrics.CONSUMED.labels(topic, "handled").inc(count)
         oldest = min(arrival.record.timestamp for arrival in part) / 1000
-        metrics.CONSUMER_DELAY.observe(max(0.0, datetime.now(UTC).timestamp() - oldest))
+        metrics.CONSUMER_DELAY.observe(max(0.0, utc_now().timestamp() - oldest))
 
     async def _alone(self, arrival: Arrival, error: Exception) -> None:
         """Retries the failing event alone, then makes it a dead letter."""

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -28,6 +28,7 @@ from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.handed_over import HandedOver
 from makegood_chassis.messaging.lease import Lease
 from makegood_chassis.messaging.wake import CHANNEL, OutboxWake
+from makegood_chassis.real_time import utc_now
 
 _FETCH: Final = """
 SELECT id, topic, key, headers, payload, created_at FROM outbox
@@ -176,7 +177,7 @@ class Relay:
             self._handed_over.look = True
         self._more = self._handed_over.look or bool(self._handed_over)
         if outcome.sent:
-            metrics.RELAY_DELAY.observe(max(0.0, (datetime.now(UTC) - rows[0].created_at).total_seconds()))
+            metrics.RELAY_DELAY.observe(max(0.0, (utc_now() - rows[0].created_at).total_seconds()))
             there = set(outcome.sent)
             self._handed_over.sent(row for row in rows if row.id in there)
             self._acked += outcome.sent

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from makegood_chassis import real_time
 from makegood_contracts.ids import new_id
 from makegood_plans.plans import Money
 
@@ -47,7 +47,7 @@ class DevelopmentPayments:
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
         moment = self._check(headers.get(HEADER, ""), body)
-        if abs(time.time() - moment) > TOLERANCE:
+        if abs(real_time.now() - moment) > TOLERANCE:
             raise NotSigned("the signature is too old")
         try:
             hook = msgspec.json.decode(body, type=_Hook)
@@ -62,7 +62,7 @@ class DevelopmentPayments:
         body = msgspec.json.encode(
             _Hook(event_id or new_id(), checkout_id, outcome, amount.amount_minor, amount.currency)
         )
-        moment = int(time.time())
+        moment = int(real_time.now())
         return body, {HEADER: f"t={moment},v1={self.sign(moment, body)}", "content-type": "application/json"}
 
     def sign(self, moment: int, body: bytes) -> str:

@@ -6,6 +6,7 @@ https://docs.stripe.com/payments/checkout and https://docs.stripe.com/webhooks; 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,8 +31,11 @@ from makegood_credits.payments.port import (
 )
 from makegood_credits.payments.stripe_amounts import money_of, stripe_amount
 
-_TIMEOUT: Final = 8.0
+_TIMEOUT: Final = 4.0
+"""Seconds that Stripe has to accept a connection, and again for its answer."""
 _RETRIES: Final = 1
+_LONGEST: Final = 9.0
+"""Seconds that a request may take with all its attempts, because a payer is waiting."""
 TOLERANCE: Final = 300
 """Seconds for which a signature is valid."""
 _OUTCOMES: Final[dict[str, PaymentOutcome]] = {
@@ -73,27 +77,30 @@ class StripePayments:
         amount = stripe_amount(order.amount)
         back = f"{self._return_url}/payments/{order.checkout_id}"
         try:
-            session = await self._client.v1.checkout.sessions.create_async(
-                {
-                    "mode": "payment",
-                    "client_reference_id": order.checkout_id,
-                    "success_url": f"{back}?outcome=paid",
-                    "cancel_url": f"{back}?outcome=cancelled",
-                    "line_items": [
-                        {
-                            "quantity": 1,
-                            "price_data": {
-                                "currency": order.amount.currency.lower(),
-                                "unit_amount": amount,
-                                "product_data": {"name": order.what},
-                            },
-                        }
-                    ],
-                },
-                {"idempotency_key": order.checkout_id},
-            )
+            async with asyncio.timeout(_LONGEST):
+                session = await self._client.v1.checkout.sessions.create_async(
+                    {
+                        "mode": "payment",
+                        "client_reference_id": order.checkout_id,
+                        "success_url": f"{back}?outcome=paid",
+                        "cancel_url": f"{back}?outcome=cancelled",
+                        "line_items": [
+                            {
+                                "quantity": 1,
+                                "price_data": {
+                                    "currency": order.amount.currency.lower(),
+                                    "unit_amount": amount,
+                                    "product_data": {"name": order.what},
+                                },
+                            }
+                        ],
+                    },
+                    {"idempotency_key": order.checkout_id},
+                )
         except stripe.StripeError as error:
             raise _trouble(error) from error
+        except TimeoutError as error:
+            raise PaymentsUnavailable("no answer") from error
         if session.url is None:
             raise PaymentsUnavailable("the session has no address")
         return OpenedCheckout(session.id, session.url, datetime.fromtimestamp(session.expires_at, UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -13,6 +13,7 @@ from makegood_chassis.http.context import context
 from makegood_chassis.http.mutations import UnversionedMutation, release_many
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.real_time import utc_now
 
 from makegood_notifications.api.lookup import session_of
 from makegood_notifications.api.models import FeedView
@@ -60,9 +61,7 @@ async def read_session_calendar(
         names = await contacts.names(queries, {session.member_id, session.provider_id})
         locale = await contacts.locale(queries, reader)
         places = await venues.find(queries, {session.venue_id})
-    content = published(
-        _appointments(dependencies, [session], reader, names, places, locale), made_at=datetime.now(UTC)
-    )
+    content = published(_appointments(dependencies, [session], reader, names, places, locale), made_at=utc_now())
     return Response(
         content, media_type=_ICS, headers={"Content-Disposition": f'attachment; filename="session-{session.id}.ics"'}
     )
@@ -133,7 +132,7 @@ async def read_calendar_feed(
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
         await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
     appointments = _appointments(dependencies, sessions, person_id, names, places, locale)
-    content = published(appointments, made_at=datetime.now(UTC), name=NAME)
+    content = published(appointments, made_at=utc_now(), name=NAME)
     return Response(content, media_type=_ICS, headers={"Cache-Control": "private, max-age=300"})
 
 

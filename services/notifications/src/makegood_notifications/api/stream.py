@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Annotated, Final
@@ -11,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
+from makegood_chassis import real_time
 from makegood_chassis.http.context import context
 from makegood_chassis.http.rights import Access, Caller, operation
 from makegood_chassis.messaging.failures import is_transient
@@ -102,7 +102,7 @@ async def _events(
     async with streams.following(stream):
         yield b"retry: %d\n" % RETRY + _event(StreamEntry(after, "stream.opened", {"resumed": resumed}))
         spoke, pause = loop.time(), look
-        while not stream.over and stream.closed_because is None and time.time() < caller.until:
+        while not stream.over and stream.closed_because is None and real_time.now() < caller.until:
             try:
                 entries = await _look(dependencies, caller.subject, after, behind=behind)
             except _Forgotten:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.real_time import utc_now
 from makegood_contracts.events import PersonErased
 from makegood_contracts.ids import new_id
 
@@ -78,6 +78,6 @@ async def _mail(
     notifier = Notifier(unit, dependencies)
     content = timeless_content(person_id, unit.now, time_zone=contact.time_zone, details=details)
     for template in templates:
-        source = Source(new_id(), unit.cause.correlation_id, unit.cause.traceparent, datetime.now(UTC))
+        source = Source(new_id(), unit.cause.correlation_id, unit.cause.traceparent, utc_now())
         notifier.queue(Notice(template, "member", content, source), "email", contact.locale)
     await notifier.send()

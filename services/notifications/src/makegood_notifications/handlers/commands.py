@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from makegood_chassis import revocation
 from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.real_time import utc_now
 from makegood_chassis.refusals import NotFound, RuleRefused
 from makegood_contracts.events import MessagePosted, TokensRevoked
 from makegood_contracts.ids import new_id
@@ -198,7 +198,7 @@ async def remind(unit: UnitOfWork, dependencies: Dependencies, session_id: str, 
         raise RuleRefused(why_not)
     await _use(unit, REMINDER, f"{session.id}/{channel}")
     locale = contact.locale if contact else "en"
-    source = Source(new_id(), unit.cause.correlation_id, unit.cause.traceparent, datetime.now(UTC))
+    source = Source(new_id(), unit.cause.correlation_id, unit.cause.traceparent, utc_now())
     notifier = Notifier(unit, dependencies)
     delivery_id = notifier.queue(Notice("reminder", "member", session.content(), source), channel, locale)
     await notifier.send()
@@ -214,7 +214,7 @@ async def create_calendar_feed(unit: UnitOfWork, person_id: str) -> str:
 
 async def revoke_tokens(unit: UnitOfWork, person_id: str, jti: str | None, reason: str, made_by: str) -> Revocation:
     """Revokes the person's tokens, or the one token `jti`."""
-    made = Revocation(new_id(), person_id, jti, reason, made_by, datetime.now(UTC))
+    made = Revocation(new_id(), person_id, jti, reason, made_by, utc_now())
     await revocations.add(unit, made)
     # In this service it takes effect with this commit. The event tells the others.
     await revocation.keep(unit, [(person_id, jti or "", made.revoked_at)])

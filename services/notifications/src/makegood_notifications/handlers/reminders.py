@@ -8,6 +8,7 @@ from typing import Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.real_time import utc_now
 from makegood_contracts.events import SessionConfirmed, SessionMoved, SessionReserved
 from makegood_contracts.events.sessions import SessionFact
 from makegood_contracts.ids import new_id
@@ -94,7 +95,7 @@ async def _tell(
     people = {person for session, _, _ in messages for person in (session.member_id, session.provider_id)}
     preferences = await contacts.preferences(unit, people) if people else {}
     for session, announcements, details in messages:
-        source = Source(new_id(), unit.cause.correlation_id, None, datetime.now(UTC))
+        source = Source(new_id(), unit.cause.correlation_id, None, utc_now())
         content = session.content(details)
         parties = Parties.of(preferences, session.member_id, session.provider_id)
         for one in announcements:

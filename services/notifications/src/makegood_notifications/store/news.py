@@ -12,6 +12,7 @@ from typing import Final
 
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.progress import ReadUntil
+from makegood_chassis.real_time import utc_now
 from makegood_contracts.ids import new_id
 
 ON_ITS_WAY: Final = timedelta(seconds=1.5)
@@ -119,7 +120,7 @@ class News:
         about. `read` is from before the thing's state was read. Reading that always lags a little delays nothing
         forever.
         """
-        now = datetime.now(UTC)
+        now = utc_now()
         since = self._waiting.get(name, now)
         if read >= min(since, now - self._on_its_way):
             self._waiting.pop(name, None)

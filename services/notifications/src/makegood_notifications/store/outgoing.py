@@ -5,12 +5,13 @@ per batch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 import structlog
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.real_time import utc_now
 from makegood_chassis.statements import Statement
 from makegood_contracts.events.deliveries import Channel
 from sqlalchemy import Boolean, Column
@@ -192,7 +193,7 @@ class Outgoing:
     def _first_mails(self, most: int) -> list[NewDelivery]:
         """E-mails that need not wait for another one of this batch: the only ones about a session to a person."""
         together: dict[object, list[NewDelivery]] = {}
-        now = datetime.now(UTC)
+        now = utc_now()
         for one in self.mails:
             together.setdefault((one.person_id, one.session_id) if one.session_id else one.id, []).append(one)
         alone = [these[0] for these in together.values() if len(these) == 1]
