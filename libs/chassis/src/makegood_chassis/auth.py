@@ -182,9 +182,9 @@ def _check_lifetime(claims: dict[str, Any], longest: float) -> float | None:
 
 def _moment(claims: dict[str, Any], name: str) -> float | None:
     """A time in seconds since 1970, if the token has it. Raises InvalidToken if it is none."""
-    value = claims.get(name)
-    if value is None and name not in claims:
+    if name not in claims:
         return None
+    value = claims[name]
     if type(value) not in (int, float) or not abs(value) < _LATEST:  # NaN is not
         raise InvalidToken(f"its `{name}` is not a number")
     return float(value)

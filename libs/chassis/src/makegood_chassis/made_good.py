@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from makegood_contracts.envelope import Received
@@ -11,13 +11,14 @@ from makegood_contracts.events import ProviderMissed
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.metrics import MADE_GOOD
+from makegood_chassis.real_time import utc_now
 
 Step = Literal["credit", "slot", "email"]
 
 
 def made_good(step: Step, since: datetime) -> None:
     """Counts a step that is done, for a session that was missed at `since` (real time)."""
-    MADE_GOOD.labels(step).observe(max(0.0, (datetime.now(UTC) - since).total_seconds()))
+    MADE_GOOD.labels(step).observe(max(0.0, (utc_now() - since).total_seconds()))
 
 
 def made_good_with(unit: UnitOfWork, step: Step, events: Iterable[Received[Any]]) -> None:

@@ -265,7 +265,7 @@ class DeliveryWorker:
     def _measure(self, notice: Notice) -> None:
         """Notes how long it took until the channel accepted the message."""
         since = notice.source.occurred_at
-        DELIVERY_DELAY.labels(self._channel).observe(max(0.0, (datetime.now(UTC) - since).total_seconds()))
+        DELIVERY_DELAY.labels(self._channel).observe(max(0.0, (utc_now() - since).total_seconds()))
         if notice.template == MISSED and notice.to == "member" and self._channel == "email":
             made_good("email", since)
 
