@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 from makegood_contracts.ids import new_id
 from makegood_credits.payments.choice import provider_of
 from makegood_credits.payments.port import NotSigned, Order, PaymentEvent, PaymentsUnavailable, RefundRefused
+from makegood_credits.payments.stripe_checkout import StripePayments
 from makegood_credits.settings import CreditsSettings
 from makegood_plans.plans import Money
+from makegood_testkit.fault_proxy import FaultProxy
 from makegood_testkit.production import PASSWORD, production_values
 from pydantic import ValidationError
 
@@ -115,6 +119,20 @@ async def test_stripe_that_does_not_take_the_order_is_unavailable(stripe_only: S
     stripe_only.server.broken = status
     with pytest.raises(PaymentsUnavailable):
         await stripe_only.provider.open(Order(new_id(), PRICE, "1 session credit"))
+
+
+@pytest.mark.rule("REL-9")
+async def test_stripe_that_never_answers_is_unavailable_before_the_payer_gives_up(
+    stripe_only: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makegood_credits.payments.stripe_checkout._LONGEST", 0.5)
+    with FaultProxy(urlsplit(stripe_only.server.url).port or 0) as proxy:
+        provider = StripePayments("sk_test_1", "whsec_1", "https://app.example", f"http://{proxy.address}")
+        proxy.begin("silent")
+        async with asyncio.timeout(3):
+            with pytest.raises(PaymentsUnavailable):
+                await provider.open(Order(new_id(), PRICE, "1 session credit"))
+        await provider.close()
 
 
 @pytest.mark.rule("CRED-6", "MISS-3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -156,6 +157,21 @@ async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(ha
     assert await harness.rows(
         "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
     ) == [("sent", 1)]
+
+
+@pytest.mark.rule("REL-9")
+async def test_a_mail_server_that_was_away_for_long_is_tried_again_soon(harness: NotificationsHarness) -> None:
+    """People hear within ten seconds after the end of an outage, however long it was."""
+    await harness.only_member()
+    await harness.confirmed()
+    await harness.inbox.close()
+    worker = harness.dependencies.email_worker
+    worker._knocks = 20  # as after some minutes
+    async with harness.sending():
+        await eventually(lambda: worker._knocks > 20)
+        assert 0 < worker._closed_until - time.monotonic() < 8
+        await harness.inbox.open()
+        await harness.inbox.wait(1)
 
 
 async def test_a_mailbox_that_is_refused_for_good_fails_and_is_published(harness: NotificationsHarness) -> None:
