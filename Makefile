@@ -91,9 +91,10 @@ lock: setup
 		$(foreach package,$(PACKAGES),--no-emit-package makegood-$(notdir $(package))) -o requirements.lock
 	@$(BIN)/$(COMPILE) deploy/supply-chain-requirements.in --python-version 3.11 -o deploy/supply-chain-requirements.lock
 	@$(BIN)/$(COMPILE) tests/clients/requirements.in --python-version 3.11 -o tests/clients/requirements.lock
+	@$(BIN)/$(COMPILE) tests/helm/requirements.in --no-deps --python-version 3.11 -o tests/helm/requirements.lock
 	@$(BIN)/$(COMPILE) benchmarks/peers/requirements.in --python-version 3.11 -o benchmarks/peers/requirements.lock
 	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/supply-chain-requirements.lock \
-			tests/clients/requirements.lock benchmarks/peers/requirements.lock; then \
+			tests/clients/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
 		echo "a lock must not contain addresses"; exit 1; fi
 	@echo "the locks are up to date"
 

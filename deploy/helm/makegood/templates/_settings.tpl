@@ -3,17 +3,25 @@
 {{- define "makegood.secretsFolder" -}}/etc/makegood/secrets{{- end -}}
 {{- define "makegood.filesFolder" -}}/etc/makegood/files{{- end -}}
 
+{{/* Several maps in one, as YAML. What comes later counts, and null takes away what came before. Takes a list. */}}
+{{- define "makegood.merged" -}}
+{{- $all := dict -}}
+{{- range . -}}
+{{- range $name, $value := . -}}
+{{- if kindIs "invalid" $value -}}{{- $_ := unset $all $name -}}{{- else -}}{{- $_ := set $all $name $value -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end -}}
+
 {{/* All settings of a service in a role. Takes (root, service, role). */}}
 {{- define "makegood.settings" -}}
 {{- $service := get .root.Values.services .service -}}
 {{- $role := get .root.Values .role | default dict -}}
 {{- $own := get $service .role | default dict -}}
-{{- $settings := mergeOverwrite (dict) (deepCopy .root.Values.settings) (deepCopy ($service.settings | default dict)) (deepCopy ($role.settings | default dict)) (deepCopy ($own.settings | default dict)) -}}
 {{- $ports := get (include "makegood.ports" . | fromYaml) .service -}}
-{{- $_ := set $settings "HTTP_HOST" "0.0.0.0" -}}
-{{- $_ := set $settings "HTTP_PORT" $ports.http -}}
-{{- $_ := set $settings "PROBE_PORT" $ports.probes -}}
-{{- toYaml $settings -}}
+{{- $chart := dict "HTTP_HOST" "0.0.0.0" "HTTP_PORT" $ports.http "PROBE_PORT" $ports.probes -}}
+{{- include "makegood.merged" (list .root.Values.settings $service.settings $role.settings $own.settings $chart) -}}
 {{- end -}}
 
 {{/*
@@ -25,7 +33,7 @@ pruner's. A secret that its settings do not call for is left out. Takes (root, s
 {{- $prefix := upper .service -}}
 {{- $role := .role -}}
 {{- $used := dict -}}
-{{- range $variable, $reference := mergeOverwrite (dict) (deepCopy .root.Values.secrets) (deepCopy (get .root.Values.services .service).secrets) -}}
+{{- range $variable, $reference := include "makegood.merged" (list .root.Values.secrets (get .root.Values.services .service).secrets) | fromYaml -}}
 {{- $wanted := true -}}
 {{- if eq $variable (printf "%s_OWNER_DATABASE_URL" $prefix) -}}{{- $wanted = eq $role "migrate" -}}
 {{- else if eq $variable (printf "%s_PRUNER_DATABASE_URL" $prefix) -}}{{- $wanted = ne $role "serve" -}}
@@ -34,7 +42,7 @@ pruner's. A secret that its settings do not call for is left out. Takes (root, s
 {{- else if eq $variable "SMTP_PASSWORD" -}}{{- $wanted = not (empty (get $settings "SMTP_USERNAME")) -}}
 {{- else if eq $variable "WHATSAPP_TOKEN" -}}{{- $wanted = not (empty (get $settings "WHATSAPP_URL")) -}}
 {{- end -}}
-{{- if and $wanted $reference -}}{{- $_ := set $used $variable $reference -}}{{- end -}}
+{{- if $wanted -}}{{- $_ := set $used $variable $reference -}}{{- end -}}
 {{- end -}}
 {{- toYaml $used -}}
 {{- end -}}

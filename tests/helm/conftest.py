@@ -1,0 +1,40 @@
+"""The chart as it renders with each ready value set. Without Helm, these tests are skipped and say how to get it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+from makegood_testkit import helm
+from makegood_testkit.chart import CHART, value_sets
+
+SETS = tuple(value_sets())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _helm() -> None:
+    try:
+        helm.program()
+    except helm.HelmMissing as missing:
+        pytest.skip(str(missing))
+
+
+@cache
+def manifests(values: str) -> list[dict[str, Any]]:
+    """Every object of the chart with one of the sets."""
+    return [each for each in yaml.safe_load_all(helm.template(CHART, value_sets()[values])) if each]
+
+
+def named(values: str, kind: str) -> dict[str, dict[str, Any]]:
+    """The objects of one kind, by name without the release's."""
+    return {
+        each["metadata"]["name"].removeprefix("makegood-"): each for each in manifests(values) if each["kind"] == kind
+    }
+
+
+def pods(values: str) -> dict[str, dict[str, Any]]:
+    """What each Deployment and Job makes its pods of, by name."""
+    made = {**named(values, "Deployment"), **named(values, "Job")}
+    return {name: each["spec"]["template"] for name, each in made.items()}
