@@ -11,7 +11,7 @@ from makegood_testkit import chart, helm
 
 from .conftest import SETS, manifests, named
 
-OF_OPERATORS = {"ScaledObject", "PodMonitor", "PrometheusRule", "HTTPRoute"}
+OF_OPERATORS = {"ScaledObject", "TriggerAuthentication", "PodMonitor", "PrometheusRule", "HTTPRoute"}
 """Kinds whose definition is no part of Kubernetes."""
 
 

@@ -12,8 +12,8 @@ from .conftest import SETS, named, pods
 PORTS = dict(zip(SERVICES, (1, 2, 3, 4), strict=True))
 DNS = {"kube-system:53"}
 # (component, who may call it, what it may call) with the values for production
-SERVE = {"postgresql:5432", "redis:6379", "monitoring:4318", "anywhere:443"}
-WORK = {"postgresql:5432", "kafka:9093", "redis:6379", "monitoring:4318"}
+SERVE = {"makegood-postgresql:5432", "redis:6379", "monitoring:4318", "anywhere:443"}
+WORK = {"makegood-postgresql:5432", "makegood-kafka:9093", "redis:6379", "monitoring:4318"}
 TABLE = [
     (
         "gateway",
@@ -29,14 +29,14 @@ TABLE = [
     ("availability-work", {"monitoring:9102"}, WORK),
     ("credits-work", {"monitoring:9103"}, WORK | {"anywhere:443"}),  # Stripe
     ("notifications-work", {"monitoring:9104"}, WORK | {"anywhere:587"}),  # the mail server
-    *((f"{service}-migrate", set(), {"postgresql:5432"}) for service in SERVICES),
-    ("topics", set(), {"kafka:9093"}),
+    *((f"{service}-migrate", set(), {"makegood-postgresql:5432"}) for service in SERVICES),
 ]
 
 
 def _peer(peer: dict[str, Any]) -> str:
     if "podSelector" in peer and "namespaceSelector" not in peer:
-        return str(peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"])
+        labels = peer["podSelector"]["matchLabels"]
+        return str(labels.get("app.kubernetes.io/component") or next(iter(labels.values())))
     return str(peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"])
 
 

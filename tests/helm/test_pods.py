@@ -43,7 +43,7 @@ SERVICE_PODS = [(values, name) for values in SETS for name in sorted(pods(values
 def test_every_service_has_its_roles_and_the_rest_is_there(values: str) -> None:
     services = {f"{service}-{role}" for service in SERVICES for role in ("serve", "work")}
     assert set(named(values, "Deployment")) == services | {"gateway"}
-    jobs = {f"{service}-migrate" for service in SERVICES} | ({"topics"} if values != "everything-external" else set())
+    jobs = {f"{service}-migrate" for service in SERVICES} | ({"topics"} if values == "small" else set())
     assert set(named(values, "Job")) == jobs
     assert set(named(values, "PodDisruptionBudget")) == services | {"gateway"}
 
