@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
 
 class Collector:
-    """Takes spans over OTLP/HTTP on a port of its own. A context manager; `received` is all of it."""
+    """Takes spans over OTLP/HTTP on a port of its own. A context manager; `received` is all of it. `tls`: of the server."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._parts: list[bytes] = []
         self._lock = Lock()
         collector = self
@@ -33,6 +34,9 @@ class Collector:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
 
     def _add(self, body: bytes) -> None:
@@ -41,7 +45,7 @@ class Collector:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     @property
     def received(self) -> bytes:

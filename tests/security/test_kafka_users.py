@@ -2,92 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, NoError
 from makegood_chassis.kafka_connection import KafkaConnection
-from makegood_contracts.kafka_users import users
+from makegood_contracts.kafka_users import Right, users
 from makegood_contracts.topics import EVENT_TOPICS, SERVICES, TOPICS
-from makegood_stack import kafka
 from makegood_stack.embedded import EmbeddedServers
-from makegood_stack.ports import free_port
+from makegood_stack.kafka_users import as_acl
 from makegood_testkit.certificates import Authority
 from makegood_testkit.production import PASSWORD
 from makegood_testkit.waiting import until
 
+from .kafka_cluster import Cluster, start_cluster
+
 pytestmark = [pytest.mark.rule("SEC-7"), pytest.mark.slow]
-
-ROOT = Path(__file__).parents[2]
-ADMINISTRATOR = "administrator"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A broker that checks rights, and a folder with the password of each user."""
-
-    administrator: KafkaConnection
-    passwords: Path
-
-    def job(self, script: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Runs one of deploy/kafka's scripts as the administrator."""
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")},
-            "MAKEGOOD_ENVIRONMENT": "production",
-            "KAFKA_BOOTSTRAP_SERVERS": self.administrator.servers,
-            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-            "KAFKA_SASL_USERNAME": self.administrator.username,
-            "KAFKA_SASL_PASSWORD": self.administrator.password,
-            "KAFKA_SSL_CAFILE": self.administrator.ca_file,
-            **variables,
-        }
-        command = [sys.executable, str(ROOT / "deploy/kafka" / script), *options]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    def told(self, *options: str) -> list[str]:
-        """The lines of make_users.py, which has to succeed."""
-        done = self.job("make_users.py", *options)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
-
-    def password(self, user: str) -> str:
-        return (self.passwords / user).read_text().strip()
-
-    def connection(self, user: str) -> KafkaConnection:
-        return replace(self.administrator, username=user, password=self.password(user))
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """All users have their passwords and rights, all topics exist."""
-    authority = Authority(tmp_path_factory.mktemp("authority"))
-    passwords = tmp_path_factory.mktemp("passwords")
-    for number, user in enumerate(users()):
-        (passwords / user.name).write_text(f"{PASSWORD}{number}\n")
-    protection = kafka.Protection(
-        authority.issue(kafka.NAME).both, authority.file, free_port(), {ADMINISTRATOR: PASSWORD}, ADMINISTRATOR
-    )
-    login = KafkaConnection("", "SASL_SSL", username=ADMINISTRATOR, password=PASSWORD, ca_file=str(authority.file))
     with EmbeddedServers() as servers:
-        made = Cluster(replace(login, servers=servers.kafka(protection, login).url), passwords)
-        topics = made.job("make_topics.py")
-        assert topics.returncode == 0, topics.stderr
-        rights = sum(len(user.rights) for user in users())
-        assert made.told("--passwords", str(passwords)) == [
-            f"passwords set: {', '.join(user.name for user in users())}",
-            f"rights granted: {rights}, revoked: 0",
-        ]
-        yield made
+        yield start_cluster(
+            servers, Authority(tmp_path_factory.mktemp("authority")), tmp_path_factory.mktemp("passwords")
+        )
 
 
 def allowed(cluster: Cluster, user: str) -> dict[str, set[str]]:
@@ -120,6 +65,8 @@ def test_people_and_their_tools_read_and_only_redriving_writes(cluster: Cluster)
     assert allowed(cluster, "auditor") == dict.fromkeys(everything, READ)
     assert allowed(cluster, "redrive") == dict.fromkeys(letters, READ) | dict.fromkeys(events, READ | WRITE)
     assert allowed(cluster, "data-team") == {name: READ for name in events if ".access." not in name}
+    making = {"CREATE", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"}
+    assert allowed(cluster, "makegood-topics") == dict.fromkeys(everything, making)
     assert set(map(frozenset, allowed(cluster, "scaler").values())) == {frozenset({"DESCRIBE"})}
 
 
@@ -147,32 +94,25 @@ def test_everybody_keeps_offsets_in_a_group_of_their_own_alone(user: str, cluste
 
 
 def test_the_command_changes_only_what_is_missing_and_revokes_on_request(cluster: Cluster) -> None:
-    assert cluster.told() == ["passwords set: none", "rights granted: 0, revoked: 0"]
+    assert cluster.told("make_users.py") == ["passwords set: none", "rights granted: 0, revoked: 0"]
     with closing(KafkaAdminClient(**cluster.administrator.arguments())) as client:
-        client.create_acls([_too_much()])
+        client.create_acls([as_acl("User:credits", Right("topic", "booking.sessions.v1", "Write"))])
     surplus = "not needed (--revoke takes it away): User:credits: allow write topic booking.sessions.v1 from *"
-    assert cluster.told() == ["passwords set: none", "rights granted: 0, revoked: 0", surplus]
+    assert cluster.told("make_users.py") == ["passwords set: none", "rights granted: 0, revoked: 0", surplus]
     assert allowed(cluster, "credits")["booking.sessions.v1"] == READ | WRITE
-    assert cluster.told("--revoke") == ["passwords set: none", "rights granted: 0, revoked: 1"]
+    assert cluster.told("make_users.py", "--revoke") == ["passwords set: none", "rights granted: 0, revoked: 1"]
     assert allowed(cluster, "credits")["booking.sessions.v1"] == READ
-
-
-def _too_much() -> Any:
-    from makegood_contracts.kafka_users import Right
-    from makegood_stack.kafka_users import _acl
-
-    return _acl("User:credits", Right("topic", "booking.sessions.v1", "Write"))
 
 
 def test_a_changed_password_counts_from_the_next_connection_on(cluster: Cluster, tmp_path: Path) -> None:
     old = cluster.connection("data-team")
     (tmp_path / "data-team").write_text(PASSWORD[::-1])
-    assert cluster.told("--passwords", str(tmp_path))[0] == "passwords set: data-team"
+    assert cluster.told("make_users.py", "--passwords", str(tmp_path))[0] == "passwords set: data-team"
     with pytest.raises(KafkaError), closing(KafkaAdminClient(**old.arguments(), bootstrap_timeout_ms=1000)):
         """Not reached."""
     with closing(KafkaAdminClient(**replace(old, password=PASSWORD[::-1]).arguments())) as client:
         assert client.describe_topics(["booking.sessions.v1"])
-    cluster.told("--passwords", str(cluster.passwords))
+    cluster.told("make_users.py", "--passwords", str(cluster.passwords))
 
 
 def test_the_command_says_what_is_wrong(cluster: Cluster, tmp_path: Path) -> None:
@@ -186,7 +126,7 @@ def test_the_command_says_what_is_wrong(cluster: Cluster, tmp_path: Path) -> Non
     ):
         refused = cluster.job("make_users.py", *options)
         assert (refused.returncode, says in refused.stderr) == (2, True), refused.stderr
-    ordinary = {"KAFKA_SASL_USERNAME": "booking", "KAFKA_SASL_PASSWORD": cluster.password("booking")}
+    ordinary = {"KAFKA_SASL_USERNAME": "booking", "KAFKA_SASL_PASSWORD": cluster.connection("booking").password}
     refused = cluster.job("make_users.py", **ordinary)
     assert (refused.returncode, "this login may not set rights" in refused.stderr) == (1, True), refused.stderr
     assert PASSWORD not in refused.stdout + refused.stderr

@@ -160,7 +160,6 @@ def test_production_refuses(service: str, variable: str, value: str | None, says
         (DATABASE, f"postgresql://booking@{AWAY}?sslmode=verify-full&sslrootcert=AUTHORITY&sslcert=c&sslkey=k"),
         (DATABASE, f"postgresql://a:{PASSWORD}@db-1.example.org:5432,db-2.example.org:5432/m?sslmode=verify-full&sslrootcert=AUTHORITY"),
         ("REDIS_URL", ""),
-        ("REDIS_URL", "redis://127.0.0.1:6379/0"),
         ("JWKS_URL", "http://127.0.0.1:8025/jwks.json"),
         ("JWKS_URL", "AUTHORITY"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
@@ -169,6 +168,36 @@ def test_production_refuses(service: str, variable: str, value: str | None, says
 )  # fmt: skip
 def test_the_loopback_files_and_certificates_are_accepted(variable: str, value: str, judge: Judge) -> None:
     assert judge("booking", **{variable: value}) == {}
+
+
+def test_redis_on_the_loopback_needs_no_tls(judge: Judge) -> None:
+    assert judge("booking", REDIS_URL="redis://127.0.0.1:6379/0", REDIS_CA_FILE=None) == {}
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+@pytest.mark.parametrize(
+    ("variable", "says", "changes"),
+    [
+        ("REDIS_CA_FILE", "REDIS_URL without TLS", {"REDIS_URL": "redis://127.0.0.1:6379/0"}),
+        ("JWKS_CA_FILE", "JWKS_URL and EVENT_KEYS_URL without TLS", {
+            "JWKS_URL": "http://127.0.0.1:1/jwks", "EVENT_KEYS_URL": "http://127.0.0.1:1/keys", "JWKS_CA_FILE": "AUTHORITY"}),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_ENDPOINT without TLS", {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_CERTIFICATE": "AUTHORITY"}),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "No such file", {"OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere.pem"}),
+        ("SMTP_CA_FILE", "uses no certificates", {
+            "SMTP_HOST": "127.0.0.1", "SMTP_PORT": "26", "SMTP_TLS": "none", "SMTP_USERNAME": None, "SMTP_PASSWORD": None,
+            "SMTP_CA_FILE": "AUTHORITY"}),
+        ("SMTP_TLS", "use tls", {"SMTP_PORT": "465"}),
+        ("SMTP_TLS", "use starttls", {"SMTP_TLS": "tls"}),
+        ("SMTP_TLS", "use starttls", {"SMTP_TLS": "tls", "SMTP_PORT": "25"}),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_true_together_is_refused_everywhere(
+    environment: str, variable: str, says: str, changes: dict[str, str | None], judge: Judge
+) -> None:
+    refused = judge("notifications", MAKEGOOD_ENVIRONMENT=environment, **changes)
+    assert refused.keys() == {variable}
+    assert says in refused[variable]
 
 
 PLAIN_KAFKA = {

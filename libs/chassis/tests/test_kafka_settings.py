@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,52 @@ def test_what_a_library_says_is_shown_without_secrets(files: dict[str, str]) -> 
     settings = read(files, kafka_security_protocol="SASL_PLAINTEXT", **LOGIN)
     said = f"cannot log in as booking with {LOGIN['kafka_sasl_password']!r}"
     assert settings.without_secrets(said) == "cannot log in as booking with '***'"
+
+
+async def test_a_renewed_certificate_counts_from_the_next_connection_on(tmp_path: Path) -> None:
+    """One context, as a client has it for weeks. A server says whom it sees."""
+    authority = Authority(tmp_path / "authority")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.file))
+    shown = authority.issue("server")
+    context.load_cert_chain(shown.certificate, shown.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    paths = {name: tmp_path / name for name in ("certificate", "key")}
+
+    def replace(name: str, parts: tuple[str, ...] = ("certificate", "key")) -> None:
+        made = authority.issue(name)
+        for part in parts:
+            getattr(made, part).replace(paths[part])
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        subject = dict(field[0] for field in writer.get_extra_info("peercert")["subject"])
+        writer.write(subject["commonName"].encode())
+        writer.close()
+
+    replace("first")
+    connection = KafkaConnection(
+        "kafka:9093",
+        "SSL",
+        ca_file=str(authority.file),
+        certificate_file=str(paths["certificate"]),
+        key_file=str(paths["key"]),
+    )
+    own = connection.arguments()["ssl_context"]
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        async def seen() -> str:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=own)
+            try:
+                return (await reader.read()).decode()
+            finally:
+                writer.close()
+
+        assert await seen() == "first"
+        replace("second")
+        assert await seen() == "second"
+        replace("third", ("certificate",))
+        assert await seen() == "second", "the key is not there yet"
+        replace("fourth")
+        assert await seen() == "fourth"
+        paths["key"].unlink()
+        assert await seen() == "fourth"

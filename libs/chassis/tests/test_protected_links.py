@@ -7,11 +7,11 @@ import os
 import pwd
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -22,6 +22,7 @@ from makegood_chassis.migrations import engine_for
 from makegood_chassis.signals import Signals
 from makegood_stack.embedded import EmbeddedServers
 from makegood_testkit.certificates import Authority, Certificate
+from makegood_testkit.tls import tls_before
 from sqlalchemy import text
 
 PASSWORD = "kX9-vT2qLm7_Rb4wZc"
@@ -92,30 +93,6 @@ async def test_postgresql_is_talked_to_only_when_its_certificate_and_name_are_ri
 # -- Redis
 
 
-@asynccontextmanager
-async def redis_with_tls(plain: str, certificate: Certificate) -> AsyncIterator[int]:
-    """TLS before a real Redis, whose own build here has none; returns the port."""
-    host, _, port = plain.removeprefix("redis://").rpartition("@")[2].partition("/")[0].partition(":")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate.certificate, certificate.key)
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection(host, int(port or 6379))
-        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer), return_exceptions=True)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
 @pytest.mark.slow
 async def test_signals_go_through_redis_with_tls_and_a_password(authority: Authority, stranger: Authority) -> None:
     with EmbeddedServers() as servers:
@@ -123,7 +100,8 @@ async def test_signals_go_through_redis_with_tls_and_a_password(authority: Autho
         login = plain.removeprefix("redis://").partition("@")[0]
         password = login.partition(":")[2]
         assert password
-        async with redis_with_tls(plain, authority.issue("redis")) as port:
+        # The build of Redis here has no TLS.
+        with tls_before(urlsplit(plain).port or 6379, authority.issue("redis")) as port:
             good = f"rediss://{login}@127.0.0.1:{port}/0"
             assert await _hears(good, str(authority.file))
             assert not await _hears(good, str(stranger.file))

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+import structlog
+
+_log = structlog.get_logger(__name__)
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
@@ -36,9 +41,7 @@ class KafkaConnection:
         return self.protocol.startswith("SASL_")
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments for a client of aiokafka. Files are read each time, so that renewed certificates are used.
-        Raises OSError (such as ssl.SSLError) if the files cannot be used.
-        """
+        """The arguments for a client of aiokafka. Raises OSError (such as ssl.SSLError) if the files cannot be used."""
         arguments: dict[str, Any] = {"bootstrap_servers": self.servers, "security_protocol": self.protocol}
         if self.encrypted:
             arguments["ssl_context"] = self.context()
@@ -51,12 +54,46 @@ class KafkaConnection:
         return arguments
 
     def context(self) -> ssl.SSLContext:
-        """Trusts `ca_file`, or what the system trusts. Presents the client's certificate if there is one."""
-        context = ssl.create_default_context(cafile=self.ca_file or None)
-        if self.certificate_file:
-            # Without a password OpenSSL would ask for one at the terminal.
-            context.load_cert_chain(self.certificate_file, self.key_file, lambda: self.key_password)
+        """Trusts `ca_file`, or what the system trusts. Presents the client's certificate if there is one. A file that
+        changes counts from the next connection on.
+        """
+        context = _RenewedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.files = self
+        context.renew()
         return context
+
+
+class _RenewedContext(ssl.SSLContext):
+    """Reads its files again before a connection if they have changed: clients live for weeks, certificates may not."""
+
+    files: KafkaConnection
+    _read: tuple[int, ...] = ()
+
+    def renew(self) -> None:
+        """Raises OSError (such as ssl.SSLError) if the files cannot be used."""
+        files = self.files
+        paths = [path for path in (files.ca_file, files.certificate_file, files.key_file) if path]
+        changed = tuple(Path(path).stat().st_mtime_ns for path in paths)
+        if changed == self._read and self._read:
+            return
+        if files.ca_file:
+            self.load_verify_locations(cafile=files.ca_file)
+        elif not self._read:
+            self.load_default_certs()
+        if files.certificate_file:
+            # Without a password OpenSSL would ask for one at the terminal. A pair that does not match would spoil this context.
+            pair = (files.certificate_file, files.key_file, lambda: files.key_password)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(*pair)
+            self.load_cert_chain(*pair)
+        self._read = changed
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        try:
+            self.renew()
+        except OSError as error:
+            # Certificate and key may be in the middle of being replaced: the earlier ones still serve.
+            _log.warning("certificate files cannot be read again", error=type(error).__name__)
+        return super().wrap_bio(*arguments, **options)
 
 
 Brokers: TypeAlias = str | KafkaConnection

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -67,6 +67,21 @@ def not_certificates(path: str) -> str:
     except OSError:
         return "the file has no certificate in PEM form"
     return ""
+
+
+def authorities(variable: str, path: str, links: Mapping[str, str], *, production: bool) -> Iterator[Fault]:
+    """The faults of a file of authorities for the addresses in `links`, by their variables. Whoever sets the file believes
+    that they are protected. An empty one has none.
+    """
+    given = {name: url for name, url in links.items() if url}
+    if not path:
+        return
+    if why := not_certificates(path):
+        yield Fault(variable, why)
+    elif given and not any(url.startswith(("https://", "rediss://")) for url in given.values()):
+        if production and any("://" in url and not is_loopback(host(url)) for url in given.values()):
+            return  # the address itself is refused
+        yield Fault(variable, f"{' and '.join(given)} without TLS; change the address, or unset this")
 
 
 def servers(list_of_them: str) -> list[str] | None:

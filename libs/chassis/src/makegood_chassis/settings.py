@@ -33,6 +33,7 @@ PRUNER: Final = (
 PROBES_ABOVE: Final = 1000
 """How far above HTTP_PORT the default port of probes is, so that processes with different ports never collide."""
 
+OTLP_CA: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 ROLE: Final[ContextVar[str]] = ContextVar("role", default="")
@@ -223,7 +224,12 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         "",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="OpenTelemetry collector; empty: no traces. Production: https unless it is on the loopback interface. "
-        "`OTEL_EXPORTER_OTLP_CERTIFICATE` and the exporter's other variables apply too.",
+        "The exporter's other variables (`OTEL_EXPORTER_OTLP_…`) apply too.",
+    )
+    otlp_certificate: str = Field(
+        "",
+        validation_alias=OTLP_CA,
+        description="PEM file of the certificate authorities for the collector; empty: the system's own.",
     )
 
     @field_validator("database_url", "owner_database_url", "pruner_database_url")
@@ -266,10 +272,13 @@ class ServiceSettings(SigningSettings, KafkaSettings):
                 "REDIS_URL",
                 "must be redis://login:secret@host:port/0; percent-encode / # ? @ : in the secret as %2F %23 %3F %40 %3A",
             )
-        for name, path in (("REDIS_CA_FILE", self.redis_ca_file), ("JWKS_CA_FILE", self.jwks_ca_file)):
-            if path and (why := production.not_certificates(path)):
-                yield Fault(name, why)
         strict = not self.development
+        for name, path, links in (
+            ("REDIS_CA_FILE", self.redis_ca_file, {"REDIS_URL": self.redis_url.get_secret_value()}),
+            ("JWKS_CA_FILE", self.jwks_ca_file, {"JWKS_URL": self.jwks_url, "EVENT_KEYS_URL": self.event_keys_url}),
+            (OTLP_CA, self.otlp_certificate, {"OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp_endpoint}),
+        ):
+            yield from production.authorities(name, path, links, production=strict)
         if self.jwks_url.startswith(("http://", "https://")):
             yield from production.web_address("JWKS_URL", self.jwks_url, production=strict, loopback=True)
         yield from production.web_address("PUBLIC_BASE_URL", self.public_base_url, production=strict)

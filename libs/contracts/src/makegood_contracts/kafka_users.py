@@ -39,7 +39,7 @@ CONSUMES: Final[Mapping[ServiceName, tuple[Topic, ...]]] = {
 }
 """The topics that each service reads: those of the events in its `handlers/routing.py`. A test compares the two."""
 
-Operation = Literal["Read", "Write", "Describe"]
+Operation = Literal["Read", "Write", "Describe", "Create", "DescribeConfigs", "AlterConfigs"]
 """`Read` and `Write` include `Describe`. An idempotent producer needs only `Write`, from Kafka 3.0 on."""
 
 
@@ -70,6 +70,15 @@ def users(prefix: str = "") -> tuple[User, ...]:
     consumed = [topic for topic in EVENT_TOPICS if any(topic in topics for topics in CONSUMES.values())]
     return (
         *(User(service, f"The service {service}, in role work.", _of(service, prefix)) for service in SERVICES),
+        User(
+            "makegood-topics",
+            "`make_topics.py`: creates topics and completes their settings, and reads no event.",
+            tuple(
+                right
+                for operation in ("Create", "Describe", "DescribeConfigs", "AlterConfigs")
+                for right in _topics(TOPICS, operation, prefix)
+            ),
+        ),
         User(
             "auditor",
             "`makegood audit`, `status` and `topics`: reads every topic, and how far the services have read.",

@@ -122,6 +122,11 @@ class EmbeddedServers:
     ) -> None:
         self.close()
 
+    @property
+    def programs(self) -> Programs:
+        """The programs of the servers."""
+        return self._place()[0]
+
     def _place(self) -> tuple[Programs, Home]:
         """The programs, and a new folder for the next server."""
         if self._programs is None or self._folder is None:
@@ -196,8 +201,8 @@ class EmbeddedServers:
         self._in_memory.append(place)
         return place / "postgresql"
 
-    def redis(self) -> Server:
-        """A Redis server."""
+    def redis(self, services: Mapping[str, str] | None = None) -> Server:
+        """A Redis server. `services`: passwords of services with a login of their own."""
         programs, home = self._place()
         port = free_port()
         folder = home.state / "redis"
@@ -208,7 +213,7 @@ class EmbeddedServers:
                 url,
                 port,
                 Supervisor(home),
-                lambda: redis.spec(folder, programs, port),
+                lambda: redis.spec(folder, programs, port, services),
                 lambda: redis.answers(url),
             )
         )

@@ -84,7 +84,9 @@ class Protection:
     def _rights(self) -> dict[str, object]:
         return {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": f"User:{self.administrator};User:CN={NAME}",
+            "super.users": f"User:{self.administrator};User:{NAME}",
+            # Users with certificates have the same names as those with passwords.
+            "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/,DEFAULT",
             # The broker itself then has a name at the controller, too: that of its certificate.
             "listener.security.protocol.map": "CONTROLLER:SSL,SASL_SSL:SASL_SSL,SSL:SSL",
             "listener.name.controller.ssl.client.auth": "required",

@@ -5,6 +5,7 @@ It speaks through kafka-python, because aiokafka knows neither ACLs nor SCRAM cr
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -31,6 +32,7 @@ from makegood_contracts.kafka_users import Right, User
 from makegood_devtools.errors import UserError
 
 _ITERATIONS: Final = 8192
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class KafkaAdmin:
         surplus: list[str] = []
         for user in users:
             principal = self._principal.format(user=user.name)
-            wanted = {_acl(principal, right) for right in user.rights}
+            wanted = {as_acl(principal, right) for right in user.rights}
             present = set(self._present(principal))
             if missing := wanted - present:
                 _check(self._client.create_acls(list(missing))["failed"])
@@ -115,13 +117,16 @@ def as_commands(users: Iterable[User], principal: str = "User:{user}") -> Iterat
             yield f'kafka-acls.sh --bootstrap-server "$BROKERS" --command-config admin.properties {shlex.join(words + names)}'
 
 
-def _acl(principal: str, right: Right) -> ACL:
+def as_acl(principal: str, right: Right) -> ACL:
+    """The right as Kafka's ACL, from any host."""
     pattern = ResourcePattern(
         ResourceType[right.kind.upper()],
         right.name,
         ACLResourcePatternType.PREFIXED if right.prefixed else ACLResourcePatternType.LITERAL,
     )
-    return ACL(principal, "*", ACLOperation[right.operation.upper()], ACLPermissionType.ALLOW, pattern)
+    return ACL(
+        principal, "*", ACLOperation[_CAPITAL.sub("_", right.operation).upper()], ACLPermissionType.ALLOW, pattern
+    )
 
 
 def _told(acl: ACL) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
 NAME = "redis"
 LOGIN = "makegood"
-RIGHTS = (
-    "resetkeys ~makegood:* resetchannels &makegood:* "
-    "-@all +@connection +@pubsub +@sortedset +@transaction +expire -@blocking -@admin -@dangerous"
-)
-"""The login's ACL: publish wake-ups and keep lists of open streams, all below `makegood:`."""
+
+
+def rights(below: str = "makegood:") -> str:
+    """A login's ACL: publish wake-ups and keep lists of open streams, all below this name. A service uses `makegood:<service>:`."""
+    commands = "-@all +@connection +@pubsub +@sortedset +@transaction +expire -@blocking -@admin -@dangerous"
+    return f"resetkeys ~{below}* resetchannels &{below}* {commands}"
 
 
 def password(folder: Path) -> str:
@@ -46,9 +48,13 @@ def url(folder: Path, port: int, host: str = LISTEN) -> str:
     return f"redis://{LOGIN}:{password(folder)}@{host}:{port}/0"
 
 
-def configuration(secret: str, folder: Path, port: int, listen: str = LISTEN) -> str:
-    """The server's configuration. Connections need the password."""
-    digest = hashlib.sha256(secret.encode()).hexdigest()
+def configuration(
+    secret: str, folder: Path, port: int, listen: str = LISTEN, services: Mapping[str, str] | None = None
+) -> str:
+    """The server's configuration. Connections need the password. `services`: passwords of services with a login of their own."""
+    logins = {LOGIN: (secret, rights())} | {
+        service: (own, rights(f"makegood:{service}:")) for service, own in (services or {}).items()
+    }
     options = {
         "bind": listen,
         "port": str(port),
@@ -60,15 +66,18 @@ def configuration(secret: str, folder: Path, port: int, listen: str = LISTEN) ->
         "maxmemory-policy": "allkeys-lru",
         "tcp-backlog": "128",
         "dir": f'"{folder}"',
-        f"user {LOGIN}": f"on #{digest} {RIGHTS}",
+        **{
+            f"user {login}": f"on #{hashlib.sha256(own.encode()).hexdigest()} {may}"
+            for login, (own, may) in logins.items()
+        },
         "user default": "off resetpass -@all",
     }
     return "".join(f"{name} {value}\n" for name, value in options.items())
 
 
-def spec(folder: Path, programs: Programs, port: int) -> Spec:
+def spec(folder: Path, programs: Programs, port: int, services: Mapping[str, str] | None = None) -> Spec:
     """Writes the configuration and returns how to start the server. The command line would be visible to all users."""
-    text = configuration(password(folder), folder, port)
+    text = configuration(password(folder), folder, port, services=services)
     file = folder / "redis.conf"
     file.touch(mode=0o600)
     file.write_text(text)

@@ -16,6 +16,9 @@ DEVELOPMENT_SMTP_PORT: Final = 1025
 
 Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
+_OTHER_WAY: Final = {(465, "starttls"): "tls", (25, "tls"): "starttls", (587, "tls"): "starttls"}
+"""Port and SMTP_TLS that cannot work together (RFC 8314), and what works. A process would wait for an answer for ever."""
+
 
 class NotificationsSettings(AccessLogSettings):
     """Durations are in seconds unless the name says otherwise."""
@@ -132,6 +135,14 @@ class NotificationsSettings(AccessLogSettings):
             yield Fault(missing, "SMTP_USERNAME and SMTP_PASSWORD go together; set both or neither")
         if self.smtp_ca_file and (why := production.not_certificates(self.smtp_ca_file)):
             yield Fault("SMTP_CA_FILE", why)
+        elif (
+            self.smtp_ca_file
+            and self.smtp_tls == "none"
+            and (self.development or production.is_loopback(self.smtp_host))
+        ):
+            yield Fault("SMTP_CA_FILE", "SMTP_TLS=none uses no certificates; set starttls or tls, or unset this")
+        if (other := _OTHER_WAY.get((self.smtp_port, self.smtp_tls))) is not None:
+            yield Fault("SMTP_TLS", f"mail servers do not speak this on port {self.smtp_port}; use {other}")
         yield from production.web_address(
             "WHATSAPP_URL", self.whatsapp_url, production=not self.development, only=WHATSAPP
         )

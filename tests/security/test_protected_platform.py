@@ -1,0 +1,263 @@
+"""All four services in production, on servers that ask everybody for TLS and a login, and refuse what was not granted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from aiokafka.structs import TopicPartition
+from makegood_chassis.kafka_connection import KafkaConnection
+from makegood_contracts.kafka_users import CONSUMES
+from makegood_contracts.topics import SERVICES, TOPICS, ServiceName
+from makegood_testkit.platform import ROUND_THE_CLOCK
+from makegood_testkit.production import PASSWORD
+from makegood_testkit.waiting import eventually, until
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
+
+from .protected_platform import Protected, protected_platform
+
+pytestmark = [pytest.mark.rule("SEC-7"), pytest.mark.extended]
+
+MISSED = "Your provider missed your scheduled session."
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
+    with protected_platform(tmp_path_factory.mktemp("protected")) as running:
+        for service in SERVICES:
+            until(lambda: running.ready(service), seconds=90, what=f"{service} is ready")  # noqa: B023 - waited for here
+        yield running
+
+
+async def test_a_missed_session_is_made_good_over_protected_links_alone(platform: Protected) -> None:
+    """From the schedule to the e-mail: each service sends and hears events, and everything is encrypted."""
+    booked = await _missed_session(platform)
+    member = platform.person("member", "anna", "credits")
+    credits = dict((await member.get("/v1/members/anna/credits")).body)
+    assert (credits["available"], credits["held"]) == (4, 0)
+    assert booked["credit"]["state"] == "returned"
+    await eventually(lambda: any(MISSED in text for text in platform.mails.texts()), what="the e-mail")
+    for service in SERVICES:
+        await eventually(lambda: f"makegood-{service}".encode() in platform.traces.received, what="spans")  # noqa: B023
+    await _every_session_is_encrypted(platform)
+    await _signals_are_heard(platform)
+    audit = _makegood(platform, "auditor", "audit", "--json")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert json.loads(audit.stdout)["violations"] == []
+    redriven = _makegood(platform, "redrive", "topics", "redrive", "credits")
+    assert (redriven.returncode, redriven.stdout) == (0, "0 dead letters of credits sent again\n"), redriven.stderr
+
+
+async def _missed_session(platform: Protected) -> dict[str, Any]:
+    schedule = {
+        "time_zone": "UTC",
+        "weekly": ROUND_THE_CLOCK,
+        "minimum_notice_minutes": 0,
+        "horizon_days": 365,
+        "session_types": [{"length_minutes": 30, "modalities": ["video"]}],
+    }
+    await platform.person("provider", "lee", "availability").put("/v1/providers/lee/schedule", schedule)
+    for role, subject in (("member", "anna"), ("provider", "lee")):
+        contact = {"name": subject.title(), "email": f"{subject}@example.org", "time_zone": "UTC"}
+        await platform.person(role, subject, "notifications").put(f"/v1/people/{subject}/contact", contact)
+    today = datetime.now(UTC).date().isoformat()
+    enrolment = {"plan_id": "out-of-pocket-4", "starts_on": today}
+    await platform.person("support", "sam", "credits").put("/v1/members/anna/enrolment", enrolment)
+    pair = {"member_id": "anna", "provider_id": "lee"}
+    room = await platform.person("support", "sam", "booking").post("/v1/rooms", pair)
+    start = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=4)
+    asked = {
+        "room_id": room["id"],
+        "starts_at": start.isoformat(),
+        "length_minutes": 30,
+        "modality": "video",
+        "time_zone": "UTC",
+    }
+    member = platform.person("member", "anna", "booking")
+    booked = await member.post("/v1/sessions", asked, wait=15)
+    assert booked["status"] == "reserved"
+    path = f"/v1/sessions/{booked['id']}"
+    await platform.person("provider", "lee", "booking").post(f"{path}/confirm")
+    platform.move_clock(start + timedelta(minutes=11) - datetime.now(UTC))
+
+    async def ended() -> dict[str, Any] | None:
+        session = dict((await member.get(path)).body)
+        return session if (session["status"], session["credit"]["state"]) == ("provider_missed", "returned") else None
+
+    found: dict[str, Any] = await eventually(ended, seconds=30)
+    return found
+
+
+async def _every_session_is_encrypted(platform: Protected) -> None:
+    connection = await asyncpg.connect(f"postgresql://postgres:secret@127.0.0.1:{platform.database_port}/postgres")
+    try:
+        sessions = await connection.fetch(
+            "SELECT a.usename::text AS login, s.ssl FROM pg_stat_activity AS a JOIN pg_stat_ssl AS s USING (pid) "
+            "WHERE a.usename <> 'postgres'"
+        )
+    finally:
+        await connection.close()
+    assert {*SERVICES} <= {row["login"] for row in sessions}
+    assert all(row["ssl"] for row in sessions)
+
+
+async def _signals_are_heard(platform: Protected) -> None:
+    for service in SERVICES:
+        async with _redis(platform, service) as redis:
+            channel = f"makegood:{service}:signals"
+            assert (await redis.pubsub_numsub(channel))[0][1] >= 1, service
+
+
+def _makegood(platform: Protected, user: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line, with the logins that the guide gives it."""
+    databases = {
+        f"{service.upper()}_{job}DATABASE_URL": platform.database_url(service, "_auditor")
+        for service in SERVICES
+        for job in ("", "AUDITOR_")
+    }
+    environment = {
+        "PATH": os.environ["PATH"],
+        "MAKEGOOD_HOME": str(platform.folder),
+        "MAKEGOOD_ENVIRONMENT": "production",
+        "REDIS_URL": platform.redis_url("booking"),
+        **platform.common,
+        **platform.cluster.variables(user),
+        **databases,
+    }
+    command = [sys.executable, "-m", "makegood_cli.main", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _redis(platform: Protected, service: str) -> Redis:
+    return Redis.from_url(platform.redis_url(service), ssl_ca_certs=str(platform.authority.file))
+
+
+# -- what each service is refused
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_writes_no_topic_of_another(service: ServiceName, platform: Protected) -> None:
+    refused = set()
+    connection = platform.cluster.connection(service)
+    producer = AIOKafkaProducer(
+        **connection.arguments(), enable_idempotence=True, acks="all", request_timeout_ms=10_000
+    )
+    await producer.start()
+    try:
+        for topic in TOPICS:
+            try:
+                await producer.send_and_wait(topic.name, b"forged", partition=0)
+            except TopicAuthorizationFailedError:
+                refused.add(topic.name)
+    finally:
+        await producer.stop()
+    assert refused == {topic.name for topic in TOPICS if topic.owner != service}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_reads_no_topic_that_it_does_not_handle(service: ServiceName, platform: Protected) -> None:
+    connection = platform.cluster.connection(service)
+    refused = {topic.name for topic in TOPICS if await _read_is_refused(connection, topic.name)}
+    assert refused == {topic.name for topic in TOPICS if topic not in CONSUMES[service]}
+
+
+async def _read_is_refused(connection: KafkaConnection, topic: str) -> bool:
+    consumer = AIOKafkaConsumer(**connection.arguments(), auto_offset_reset="earliest", fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, 0)])
+        await consumer.getmany(timeout_ms=500)
+    except TopicAuthorizationFailedError:
+        return True
+    finally:
+        await consumer.stop()
+    return False
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_joins_no_group_of_another(service: ServiceName, platform: Protected) -> None:
+    connection = platform.cluster.connection(service)
+    for group in (*(other for other in SERVICES if other != service), f"{service}-2"):
+        consumer = AIOKafkaConsumer(CONSUMES[service][0].name, **connection.arguments(), group_id=group)
+        try:
+            with pytest.raises(GroupAuthorizationFailedError):
+                await consumer.start()
+        finally:
+            with suppress(Exception):
+                await consumer.stop()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_no_login_enters_another_services_database_or_its_own_without_tls(
+    service: ServiceName, platform: Protected
+) -> None:
+    for job in ("", "_owner", "_pruner", "_auditor"):
+        for other in SERVICES:
+            if other != service:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await asyncpg.connect(platform.database_url(service, job, database=other))
+        in_the_clear = platform.database_url(service, job).partition("?")[0] + "?sslmode=disable"
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="no encryption"):
+            await asyncpg.connect(in_the_clear)
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(platform.database_url(service, job).replace(PASSWORD, PASSWORD[::-1]))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_does_nothing_in_redis_but_wake_its_own_processes(
+    service: ServiceName, platform: Protected
+) -> None:
+    other = next(each for each in SERVICES if each != service)
+    async with _redis(platform, service) as redis:
+        await redis.publish(f"makegood:{service}:signals", b"[]")
+        await redis.zadd(f"makegood:{service}:signals:somebody", {"a": 1})
+        for attempt in (
+            redis.publish(f"makegood:{other}:signals", b"[]"),
+            redis.zadd(f"makegood:{other}:signals:somebody", {"a": 1}),
+            redis.zrange(f"makegood:{other}:signals:somebody", 0, -1),
+            redis.pubsub().subscribe(f"makegood:{other}:signals"),
+            redis.set(f"makegood:{service}:x", "1"),
+            redis.get(f"makegood:{service}:x"),
+            redis.delete(f"makegood:{service}:signals:somebody"),
+            redis.keys("*"),
+            redis.flushall(),
+            redis.config_get("*"),
+            redis.acl_list(),
+            redis.client_list(),
+            redis.eval("return 1", 0),
+        ):
+            with pytest.raises(NoPermissionError):
+                await attempt
+
+
+def test_a_process_with_another_services_user_says_what_is_missing(platform: Protected, tmp_path: Path) -> None:
+    """Nothing is lost: it waits, and its readiness names the topics that it may not write."""
+    availability, ports = platform.environment("availability"), platform.ports["availability"]
+    wrong = availability | platform.cluster.variables("data-team")
+    platform.processes["availability"].terminate()
+    platform.processes["availability"].wait(20)
+    with (tmp_path / "log").open("wb") as log:
+        script = str(Path(__file__).with_name("clocked_service.py"))
+        process = subprocess.Popen([sys.executable, script, "availability", "all"], env=wrong, stdout=log, stderr=log)
+        platform.processes["availability"] = process
+        import httpx
+
+        def told() -> str:
+            with suppress(httpx.HTTPError):
+                return httpx.get(f"http://127.0.0.1:{ports[1]}/readyz", timeout=5).text
+            return ""
+
+        until(lambda: "GroupAuthorizationFailed" in told(), seconds=60, what=told())
+    assert process.poll() is None
