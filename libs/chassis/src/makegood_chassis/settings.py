@@ -12,11 +12,11 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator
 
 from makegood_chassis import production
-from makegood_chassis.checked_settings import CheckedSettings, Fault, development_default, in_development
+from makegood_chassis.checked_settings import Fault, in_development
 from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
 from makegood_chassis.personal_data.master_keys import FORM, MasterKeys
-from makegood_chassis.secret_files import is_secret, variable
+from makegood_chassis.secret_files import variable
 from makegood_chassis.signing_settings import SigningSettings
 
 MAXIMUM_LIFETIME: Final = 3600.0
@@ -227,9 +227,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         "The exporter's other variables (`OTEL_EXPORTER_OTLP_…`) apply too.",
     )
     otlp_certificate: str = Field(
-        "",
-        validation_alias=OTLP_CA,
-        description="PEM file of the certificate authorities for the collector; empty: the system's own.",
+        "", validation_alias=OTLP_CA, description="PEM file of the collector's authorities; empty: the system's own."
     )
 
     @field_validator("database_url", "owner_database_url", "pruner_database_url")
@@ -394,13 +392,3 @@ class AccessLogSettings(ServiceSettings):
         validation_alias="ACCESS_RETENTION",
         description="How long the access log is kept (SEC-5), in seconds; six years.",
     )
-
-
-def table(settings: type[CheckedSettings]) -> list[tuple[str, str, str]]:
-    """(variable, default, meaning) of every setting, for the documentation."""
-    rows: list[tuple[str, str, str]] = []
-    for name, info in settings.model_fields.items():
-        default = "required" if info.is_required() else development_default(info) or str(info.default)
-        meaning = info.description or ""
-        rows.append((variable(name, info), default, f"**Secret.** {meaning}" if is_secret(info) else meaning))
-    return rows
