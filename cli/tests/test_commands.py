@@ -56,6 +56,11 @@ def test_the_demo_offers_every_story_there_is() -> None:
         (["token", "--role", "ops", "--subject", "x\n"], 2, "--subject must be 1 to 128"),
         (["up", "--scale", "booking=many"], 2, "SERVICE=N"),
         (["up", "--scale", "booking=0"], 2, "SERVICE=N"),
+        (["up", "--scale", "booking-serve=10"], 2, "N from 1 to 9"),
+        (["up", "--scale", "booking-sing=2"], 2, "SERVICE-serve=N or SERVICE-work=N with a service of booking"),
+        (["up", "--scale", "booking=2", "--scale", "booking-work=2"], 2, "choose one"),
+        (["restart", "piano"], 2, "piano is neither a service nor a process"),
+        (["restart", "booking"], 1, "Start it with: makegood up"),
         (["up", "--role", "sing"], 2, "choose one of all, serve, work"),
         (["up", "--only", "piano"], 2, "choose from"),
         (["up", "--port-offset", "99999"], 2, "--port-offset must be between"),
@@ -104,7 +109,7 @@ def test_what_is_no_duration(text: str) -> None:
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        (["up"], ["all|serve|work", "SERVICE=N", "PART", "Kept for later", "Parts: kafka"]),
+        (["up"], ["all|serve|work", "SERVICE[-serve|-work]=N", "PART", "Kept for later", "Parts: kafka"]),
         (["token"], ["member|provider|support|ops", "DURATION"]),
         (["demo"], ["embedded|compose"]),
         (["logs"], ["SERVICE", "-n, --lines"]),

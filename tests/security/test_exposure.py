@@ -169,7 +169,7 @@ async def test_probes_and_metrics_are_on_a_port_of_their_own(platform: Platform)
     """Nobody who can send requests can read metrics, at a service or through the gateway."""
     async with httpx.AsyncClient() as client:
         for number, service in enumerate(SERVICES):
-            serving, probing = platform.stack.ports.of_process(service, 1).values()
+            serving, probing = platform.stack.ports_of(platform.stack.processes(service)[0]).values()
             assert probing - serving == 1000, number
             for path in PROBES:
                 assert (await client.get(f"http://{LISTEN}:{serving}{path}")).status_code == 404

@@ -17,6 +17,7 @@ from makegood_stack.home import Home, reachable_by_others
 from makegood_stack.locks import exclusive
 from makegood_stack.ports import (
     LARGEST_OFFSET,
+    SERVICES,
     Ports,
     free_offset,
     free_port,
@@ -116,6 +117,11 @@ def test_a_taken_port_is_named_with_its_holder() -> None:
         other.wait()
 
 
+def _ports(ports: Ports, part: str) -> list[int]:
+    found = ports.of_process(part, part, 1) if part in SERVICES else ports.of_part(part)
+    return list(found.values())
+
+
 def test_every_taken_port_is_named_and_the_offset_that_is_advised_works() -> None:
     ports = dict(zip(("Kafka", "Redis", "the gateway"), free_ports(3), strict=True))
     with socket.create_server(("127.0.0.1", ports["Kafka"])), socket.create_server(("127.0.0.1", ports["Redis"])):
@@ -129,7 +135,7 @@ def test_every_taken_port_is_named_and_the_offset_that_is_advised_works() -> Non
         assert all(f"pid {os.getpid()}" in line for line in lines[:-1])
         before, _, offset = lines[-1].rpartition(" ")
         assert before == "Stop it, or use other ports: makegood down && makegood up --port-offset"
-        assert all(is_free(port) for part in PARTS for port in Ports(int(offset)).of_part(part).values())
+        assert all(is_free(port) for name in PARTS for port in _ports(Ports(int(offset)), name))
 
 
 def test_the_offset_that_is_advised_passes_over_what_is_taken_and_never_leaves_the_bounds() -> None:

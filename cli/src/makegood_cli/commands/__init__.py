@@ -10,7 +10,14 @@ import typer
 
 _FIRST = ("demo", "stack", "status")
 # Commands in a module of another name. Only the module of the command is imported, which keeps commands fast.
-_HOME_OF = {"up": "stack", "down": "stack", "logs": "stack", "token": "identity", "event-key": "identity"}
+_HOME_OF = {
+    "up": "stack",
+    "down": "stack",
+    "restart": "stack",
+    "logs": "stack",
+    "token": "identity",
+    "event-key": "identity",
+}
 
 
 def register_all(app: typer.Typer, words: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""`up`, `down` and `logs`."""
+"""`up`, `down`, `restart` and `logs`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 from makegood_devtools.errors import UserError
-from makegood_stack.config import PARTS, ROLES, Choices, Stack, without_password
+from makegood_stack.config import PARTS, Choices, Stack, without_password
 from makegood_stack.home import Home
 from makegood_stack.ports import SERVICES
+from makegood_stack.scale import ROLES
 
 from makegood_cli.terminal import console
 
-_NUMBERED = re.compile(rf"(?:{'|'.join(SERVICES)})-[2-9]")
+_NUMBERED = re.compile(rf"(?:{'|'.join(SERVICES)})(?:-serve|-work)?(?:-[2-9])?")
 
 
 def addresses(stack: Stack) -> list[tuple[str, str]]:
@@ -39,7 +40,8 @@ def up(
     scale: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SERVICE=N", help="Run 1 to 9 processes of a service. Repeatable; kept for later commands."
+            metavar="SERVICE[-serve|-work]=N",
+            help="Run 1 to 9 processes of a service, or of each of its roles. Repeatable; kept for later commands.",
         ),
     ] = None,
     role: Annotated[
@@ -87,6 +89,20 @@ def down() -> None:
     starting.down(Home.find(), console())
 
 
+def restart(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A service, one of its roles (credits-work), or one process (credits-work-1)."
+        ),
+    ],
+) -> None:
+    """Restart the processes of a service one after the other, or one of them. The others go on."""
+    from makegood_stack import restarting
+
+    restarting.restart(Home.find(), name, console())
+
+
 def logs(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="A process name from `makegood status`.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing new lines.")] = False,
@@ -110,4 +126,5 @@ def logs(
 def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
+    app.command()(restart)
     app.command()(logs)

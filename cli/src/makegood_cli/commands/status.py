@@ -22,11 +22,12 @@ _COLOUR = {"ready": "green", "external": "cyan", "not ready": "yellow", "down": 
 
 def _show(found: Status, output: Console) -> None:
     processes = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("process", "health", "pid", "ports", "up", "memory", ""):
+    for heading in ("process", "role", "health", "pid", "ports", "up", "memory", ""):
         processes.add_column(heading, justify="right" if heading in ("pid", "up", "memory") else "left")
     for p in found.processes:
         processes.add_row(
             p.name,
+            p.role or "-",
             f"[{_COLOUR[p.health]}]{p.health}[/]",
             str(p.pid or "-"),
             ", ".join(map(str, p.ports)) or "-",

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from makegood_devtools.errors import UserError
 
-from makegood_stack import kafka, postgres, redis
+from makegood_stack import kafka, postgres, redis, scale
 from makegood_stack.home import Home
 from makegood_stack.ports import LISTEN, SERVICES, Ports
+from makegood_stack.scale import ROLES, ServiceProcess
 
 if TYPE_CHECKING:
     from makegood_chassis.kafka_connection import Brokers
 
-ROLES = ("all", "serve", "work")
 PARTS = (kafka.NAME, postgres.NAME, redis.NAME, "mail", *SERVICES, "gateway")
 
 
@@ -51,7 +51,7 @@ class Choices:
         fresh.write_text(json.dumps(asdict(self)))
         fresh.replace(path)
 
-    def changed(self, port_offset: int | None, role: str | None, scale: list[str]) -> Choices:
+    def changed(self, port_offset: int | None, role: str | None, scaled: list[str]) -> Choices:
         """These choices, changed by command line options. Raises UserError for an invalid option."""
         new = self
         if port_offset is not None:
@@ -60,23 +60,14 @@ class Choices:
             if role not in ROLES:
                 raise UserError(f"--role {role}: choose one of {', '.join(ROLES)}", exit_code=2)
             new = replace(new, role=role)
-        counts = dict(new.scale)
-        for item in scale:
-            service, _, number = item.partition("=")
-            if service not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= 9:
-                raise UserError(
-                    f"--scale {item}: must be SERVICE=N with a service of {', '.join(SERVICES)} and N from 1 to 9",
-                    exit_code=2,
-                )
-            counts[service] = int(number)
-        return replace(new, scale=counts)
+        return replace(new, scale=scale.changed(new.scale, scaled))
 
     @property
     def words(self) -> str:
         """The options of `makegood up` that differ from the defaults."""
         told = [f"--port-offset {self.port_offset}"] if self.port_offset else []
         told += [f"--role {self.role}"] if self.role != "all" else []
-        told += [f"--scale {service}={count}" for service, count in sorted(self.scale.items()) if count != 1]
+        told += [f"--scale {name}={count}" for name, count in sorted(self.scale.items()) if count != 1 or "-" in name]
         return " ".join(told)
 
 
@@ -145,8 +136,12 @@ class Stack:
     def mail_url(self) -> str:
         return f"http://{LISTEN}:{self.ports.of('mail')}"
 
-    def count(self, service: str) -> int:
-        return self.choices.scale.get(service, 1)
+    def processes(self, service: str) -> list[ServiceProcess]:
+        return scale.processes(service, self.choices.role, self.choices.scale)
+
+    def ports_of(self, process: ServiceProcess) -> dict[str, int]:
+        """What for → number, the probe port last."""
+        return self.ports.of_process(process.name, process.service, process.place, serves=process.serves)
 
     def is_embedded(self, part: str) -> bool:
         """Whether we run `part` on this machine."""

@@ -26,6 +26,7 @@ class ProcessState:
     name: str
     health: str
     detail: str = ""
+    role: str = ""
     pid: int | None = None
     ports: tuple[int, ...] = ()
     uptime: float | None = None
@@ -69,10 +70,13 @@ _ROLES = "SELECT DISTINCT role FROM processes WHERE seen_at > clock_timestamp() 
 async def look(stack: Stack) -> Status:
     """Reads the state of the stack. A part that does not answer is reported, not raised."""
     running = Supervisor(stack.home).running()
-    names = [p for p in PARTS if p not in running and not any(r.startswith(f"{p}-") for r in running)]
+    expected = {process.name: process.role for service in SERVICES for process in stack.processes(service)}
+    names = [name for name in (*(p for p in PARTS if p not in SERVICES), *expected) if name not in running]
     processes = await asyncio.gather(*(_process(stack, r) for r in running.values()))
     absent = [
-        ProcessState(n, "down") if stack.is_embedded(n) else ProcessState(n, "external", "used from the environment")
+        ProcessState(n, "down", role=expected.get(n, ""))
+        if stack.is_embedded(n)
+        else ProcessState(n, "external", "used from the environment")
         for n in names
     ]
     order = {name: index for index, name in enumerate(PARTS)}
@@ -109,7 +113,8 @@ async def _process(stack: Stack, record: Running) -> ProcessState:
         uptime, memory = time.time() - process.create_time(), memory_of(process) >> 20
     except psutil.Error:
         pass
-    return ProcessState(record.name, "ready" if ready else "not ready", detail, record.pid, ports, uptime, memory)
+    health = "ready" if ready else "not ready"
+    return ProcessState(record.name, health, detail, record.role, record.pid, ports, uptime, memory)
 
 
 def memory_of(process: psutil.Process) -> int:

@@ -32,9 +32,10 @@ LISTEN = "127.0.0.1"
 PROBES = "probes"
 PROBES_ABOVE = 1000
 """The distance from a service's HTTP port to its probe port."""
-_MOST_PROCESSES = 9
+MOST_PROCESSES = 9
+"""Of a service, or of each role of a service."""
 _BELOW_DEFAULTS, _OUTGOING = 10_000, 32_768
-LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (_MOST_PROCESSES - 1)
+LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (MOST_PROCESSES - 1)
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,17 @@ class Ports:
     def of(self, name: str) -> int:
         return _BASE[name] + self.offset
 
-    def of_service(self, service: str, number: int) -> int:
-        """The HTTP port of a service's process `number`, counted from 1 in steps of ten."""
-        return self.of(service) + 10 * (number - 1)
+    def of_service(self, service: str, place: int = 1) -> int:
+        """The HTTP port of a service's process at this place, counted from 1 in steps of ten."""
+        return self.of(service) + 10 * (place - 1)
 
-    def of_process(self, service: str, number: int) -> dict[str, int]:
-        """All ports of a service's process `number`, the probe port last."""
-        name, port = process_name(service, number), self.of_service(service, number)
-        return {name: port, f"{name}'s {PROBES}": port + PROBES_ABOVE}
+    def of_process(self, name: str, service: str, place: int, *, serves: bool = True) -> dict[str, int]:
+        """All ports of a service's process, the probe port last. One that serves no requests has only that."""
+        port = self.of_service(service, place)
+        return {**({name: port} if serves else {}), f"{name}'s {PROBES}": port + PROBES_ABOVE}
 
-    def of_part(self, part: str, processes: int = 1) -> dict[str, int]:
-        """All ports of a part, what for → number, as messages call them. `processes`: of a service."""
-        if part in SERVICES:
-            return {what: port for n in range(1, processes + 1) for what, port in self.of_process(part, n).items()}
+    def of_part(self, part: str) -> dict[str, int]:
+        """All ports of a part that is no service, what for → number, as messages call them."""
         return {what: self.of(name) for what, name in _PARTS[part].items()}
 
 
@@ -73,11 +72,6 @@ _PARTS = {
     "mail": {"mail (SMTP)": "smtp", "the mail page": "mail"},
     "gateway": {"the gateway": "gateway", "the gateway's administration": "gateway_admin"},
 }
-
-
-def process_name(service: str, number: int) -> str:
-    """The name of a service's process `number`, counted from 1."""
-    return service if number == 1 else f"{service}-{number}"
 
 
 def is_free(port: int) -> bool:

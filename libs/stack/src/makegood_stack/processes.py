@@ -42,6 +42,8 @@ class Spec:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 20
     version: str = ""
+    role: str = ""
+    """Of a service's process."""
 
     @property
     def fingerprint(self) -> str:
@@ -61,6 +63,7 @@ class Running:
     ports: dict[str, int]
     stop_signal: int = signal.SIGTERM
     stop_seconds: float = 20
+    role: str = ""
 
 
 def identity(pid: int) -> str | None:
@@ -131,6 +134,7 @@ class Supervisor:
             ports=dict(spec.ports),
             stop_signal=spec.stop_signal,
             stop_seconds=spec.stop_seconds,
+            role=spec.role,
         )
         self._write(record)
         return record

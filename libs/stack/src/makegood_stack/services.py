@@ -19,7 +19,7 @@ from makegood_devtools.join_key import join_key_file
 
 from makegood_stack.config import Stack
 from makegood_stack.packages import Programs
-from makegood_stack.ports import LISTEN, SERVICES, process_name
+from makegood_stack.ports import LISTEN, PROBES_ABOVE, SERVICES
 from makegood_stack.processes import Spec
 
 
@@ -90,18 +90,20 @@ def _data_keys(stack: Stack) -> dict[str, str]:
 def service_specs(stack: Stack, service: str) -> list[Spec]:
     """One spec per process of the service, with ports in steps of ten."""
     specs = []
-    for number in range(1, stack.count(service) + 1):
-        ports = stack.ports.of_process(service, number)
-        port, probes = ports.values()
+    for process in stack.processes(service):
+        ports = stack.ports_of(process)
+        port = stack.ports.of_service(service, process.place)
         specs.append(
             Spec(
-                name=process_name(service, number),
-                command=(sys.executable, "-m", f"makegood_{service}", stack.choices.role),
-                environment=environment(stack, service) | {"HTTP_PORT": str(port), "PROBE_PORT": str(probes)},
+                name=process.name,
+                command=(sys.executable, "-m", f"makegood_{service}", process.role),
+                environment=environment(stack, service)
+                | {"HTTP_PORT": str(port), "PROBE_PORT": str(port + PROBES_ABOVE)},
                 ports=ports,
                 folder=stack.home.root,
                 stop_seconds=15,
                 version=_code_version(stack.home.root, service),
+                role=process.role,
             )
         )
     return specs
@@ -193,5 +195,7 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
 
 
 def _addresses(stack: Stack, service: str) -> list[str]:
-    processes = [stack.ports.of_process(service, n).values() for n in range(1, stack.count(service) + 1)]
-    return [f"{LISTEN}:{port}/{probes}" for port, probes in processes]
+    """Where the gateway finds the service: all processes that serve requests, or else where the first one would."""
+    serving = [process.place for process in stack.processes(service) if process.serves] or [1]
+    ports = [stack.ports.of_service(service, place) for place in serving]
+    return [f"{LISTEN}:{port}/{port + PROBES_ABOVE}" for port in ports]

@@ -130,14 +130,14 @@ class Starter:
     async def service(self, service: str, databases: asyncio.Task[None], rest: list[asyncio.Task[None]]) -> None:
         specs = service_specs(self.stack, service)
         await asyncio.gather(databases, *rest)
-
-        def ready(spec: Spec) -> Ready:
-            url = f"http://{LISTEN}:{list(spec.ports.values())[-1]}/readyz"
-            return lambda: http_ok(url)
-
         async with asyncio.TaskGroup() as group:
             for spec in specs:
-                group.create_task(self.start(spec, ready(spec)))
+                group.create_task(self.process(spec))
+
+    async def process(self, spec: Spec) -> None:
+        """Starts one process of a service."""
+        url = f"http://{LISTEN}:{list(spec.ports.values())[-1]}/readyz"
+        await self.start(spec, lambda: http_ok(url))
 
     async def gateway(self, mail: asyncio.Task[None]) -> None:
         spec = await asyncio.to_thread(gateway_spec, self.stack, self.programs)
@@ -190,17 +190,20 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def check_ports(stack: Stack, parts: frozenset[str], running: Mapping[str, Running]) -> None:
     """Checks the ports of everything that will be started. Raises UserError with all ports that are taken."""
+    # What holds a port now and belongs to this stack is left alone, or stopped before the port is needed.
+    ours = {port for record in running.values() for port in record.ports.values()}
     wanted: dict[str, int] = {}
     for part in PARTS:
         if part not in parts or not stack.is_embedded(part):
             continue
         if part == postgres.NAME and part not in running:
             postgres.await_end(stack.folder(part))
-        found = stack.ports.of_part(part, stack.count(part))
         if part in SERVICES:
-            wanted |= {what: port for what, port in found.items() if what.partition("'")[0] not in running}
-        elif part not in running:
-            wanted |= found
+            for process in stack.processes(part):
+                wanted |= stack.ports_of(process)
+        else:
+            wanted |= stack.ports.of_part(part)
+    wanted = {what: port for what, port in wanted.items() if port not in ours}
     require_free(wanted, stack.choices.port_offset, running=bool(running))
 
 

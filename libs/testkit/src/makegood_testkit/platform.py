@@ -9,7 +9,8 @@ import random
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,18 +19,23 @@ from typing import Any
 from makegood_contracts.envelope import Received
 from makegood_devtools.client import Answer, Gateway, Person, Refused
 from makegood_devtools.mail_reader import MailReader
+from makegood_stack import restarting
 from makegood_stack import up as starting
 from makegood_stack.config import Choices, Stack
 from makegood_stack.devclock import DevelopmentClock
 from makegood_stack.home import Home, find_root
 from makegood_stack.port_claims import claim
-from makegood_stack.ports import PROBES_ABOVE, is_free
+from makegood_stack.ports import MOST_PROCESSES, PROBES_ABOVE, is_free
 from makegood_stack.processes import Supervisor
+from makegood_stack.restarting import Restarted
 from makegood_stack.ticker import Ticker
 from rich.console import Console
 
 _SERVING = (8101, 8102, 8103, 8104, 8111, 8112, 8113, 8114)
-_PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, *_SERVING, *(port + PROBES_ABOVE for port in _SERVING))
+_WORKING = tuple(port + 10 * MOST_PROCESSES for port in _SERVING)
+"""Where the processes in role `work` of a split service would serve, which have only a port for probes."""
+_PROBED = tuple(port + PROBES_ABOVE for port in (*_SERVING, *_WORKING))
+_PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, *_SERVING, *_PROBED)
 
 
 def free_offset() -> int:
@@ -73,10 +79,20 @@ class Platform:
 
     def up(self) -> None:
         """Starts what is not running."""
+        with self._environment():
+            starting.up(self.home, self.choices, self.console)
+
+    def restart(self, name: str) -> list[Restarted]:
+        """Restarts a service, one of its roles, or one process, as `makegood restart` does."""
+        with self._environment():
+            return restarting.restart(self.home, name, self.console)
+
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
         before = dict(os.environ)
         os.environ.update(self.environment)
         try:
-            starting.up(self.home, self.choices, self.console)
+            yield
         finally:
             os.environ.clear()
             os.environ.update(before)
