@@ -210,6 +210,9 @@ class RequestMiddleware:
         said = {name for name, _ in headers}
         headers += _ALWAYS if said.isdisjoint(_DEFAULTS) else [each for each in _ALWAYS if each[0] not in said]
         headers.append((b"x-request-id", context.request_id.encode()))
+        if self._health.draining:
+            # The next request on this connection could meet its end, so whoever sends it uses another one.
+            headers.append((b"connection", b"close"))
         message["headers"] = headers
 
     def _observe(self, method: str, route: Any, status: int, seconds: float) -> None:
