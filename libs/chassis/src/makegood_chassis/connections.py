@@ -31,6 +31,8 @@ PATIENCE: Final = 4.0
 """Seconds that a user waits for a connection. A request then gets 503 while its client still waits for it."""
 OPENING: Final = 10.0
 """Seconds that opening a connection may take."""
+_PREPARED: Final = 100
+"""Statements that each connection keeps prepared."""
 _SWEEP: Final = 60.0
 """Seconds after which connections that were not needed go back to the pool, which closes them in time."""
 
@@ -67,8 +69,11 @@ class Connections:
         """When a connection last came back in order, by `time.monotonic()`: until then the server has answered."""
 
     @classmethod
-    async def open(cls, url: str, most: int, server_settings: Mapping[str, str]) -> Connections:
-        """Raises OSError or asyncpg.PostgresError if the server cannot be reached."""
+    async def open(
+        cls, url: str, most: int, server_settings: Mapping[str, str], *, prepared: bool = True
+    ) -> Connections:
+        """Raises OSError or asyncpg.PostgresError if the server cannot be reached. Without `prepared`, each statement is
+        parsed again with each call."""
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
@@ -79,6 +84,7 @@ class Connections:
             command_timeout=30,
             max_inactive_connection_lifetime=300,
             server_settings=dict(server_settings),
+            statement_cache_size=_PREPARED if prepared else 0,
         )
         connections = cls(pool, most, server_settings.get("application_name", ""))
         POOLS.add(connections)

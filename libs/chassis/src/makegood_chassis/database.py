@@ -22,6 +22,7 @@ from sqlalchemy.sql import ClauseElement
 from makegood_chassis.clock import Clock
 from makegood_chassis.combining import combinable, combine
 from makegood_chassis.connections import Connections
+from makegood_chassis.database_link import Pooler, connect
 from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
@@ -31,16 +32,6 @@ from makegood_chassis.statements import BoundStatement, compile_statement
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row = asyncpg.Record
-
-SEARCH_PATH: Final = "public, pg_temp"
-"""With it named last, a temporary table cannot replace another one."""
-
-_PLANNING: Final = {"jit": "off", "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-"""Each statement is planned once for each connection. Planned for each call, it takes PostgreSQL up to three times as long.
-
-The plan must then suit every call, whatever the values are and however large the tables become. So it uses indexes, even while
-the tables are so small that reading them whole would cost less.
-"""
 
 MAX_RECORD: Final = 900_000
 """Maximum payload of one event in bytes. The broker's own limit is 1 MiB with headers."""
@@ -310,10 +301,12 @@ class Database:
         personal_data: PersonalData | None = None,
         limited: str = "",
         base_url: str = EXAMPLE_BASE_URL,
+        pooler: Pooler | None = None,
     ) -> None:
         """`limited`: the variable that holds `url`, if its login must be neither a superuser nor an owner. `base_url`: the
-        gateway at which readers of the events find their schemas."""
+        gateway at which readers of the events find their schemas. `pooler`: what `url` leads to, if it is not PostgreSQL."""
         self.url = url
+        self._pooler = pooler
         self._limited = limited
         self.clock = clock
         self.personal_data = personal_data
@@ -330,14 +323,12 @@ class Database:
         """
         if self._limited:
             await require_limited(self.url, self._limited)
-        settings = {
-            "application_name": self._application_name,
-            "timezone": "UTC",
-            "datestyle": "ISO",
-            "search_path": SEARCH_PATH,
-            **_PLANNING,
-        }
-        self._connections = await Connections.open(self.url, self._pool_size, settings)
+        self._connections = await connect(self.url, self._pool_size, self._application_name, self._pooler)
+
+    @property
+    def direct_url(self) -> str:
+        """Where a connection stays the same from one transaction to the next."""
+        return self._pooler.direct_url if self._pooler else self.url
 
     async def close(self) -> None:
         if self._connections is not None:

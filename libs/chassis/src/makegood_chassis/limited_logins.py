@@ -24,7 +24,8 @@ class UnlimitedLogin(Exception):
 
 async def require_limited(url: str, variable: str) -> None:
     """Raises UnlimitedLogin if the login of `url`, the value of `variable`, is a superuser or owns what is in the database."""
-    connection = await asyncpg.connect(url, timeout=10)
+    # Without prepared statements, because a pooler may be in between.
+    connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     try:
         found = await connection.fetchrow(_POWER)
     finally:

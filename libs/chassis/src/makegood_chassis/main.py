@@ -92,10 +92,16 @@ def _migrate(service: Service) -> None:
 
     settings = service.settings
     try:
-        own, owner, pruner = (
+        pooled, direct, owner, pruner = (
             url.get_secret_value()
-            for url in (settings.database_url, settings.owner_database_url, settings.pruner_database_url)
+            for url in (
+                settings.database_url,
+                settings.direct_database_url,
+                settings.owner_database_url,
+                settings.pruner_database_url,
+            )
         )
+        own = direct or pooled
         logins = Logins.of(own, pruner or own) if owner or pruner else None
         asyncio.run(migrate(owner or own, service.migrations, service.grants, logins, development=settings.development))
     except OSError as error:

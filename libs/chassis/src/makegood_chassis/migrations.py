@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from makegood_chassis import grants as rights
-from makegood_chassis.database import SEARCH_PATH
+from makegood_chassis.database_link import SEARCH_PATH
 from makegood_chassis.grants import Grants, Logins
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 

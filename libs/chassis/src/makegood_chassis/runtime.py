@@ -50,8 +50,9 @@ from makegood_chassis.readiness import watch_database, watch_kafka
 from makegood_chassis.server_probes import DatabaseProbe, KafkaProbe
 from makegood_chassis.service import Service
 
-_LEAVE_TRAFFIC: Final = 0.3
-"""Seconds for the gateway to notice that this process is stopping, before it refuses connections."""
+_LEAVE_TRAFFIC: Final = 1.5
+"""Seconds for the gateway to notice that this process is stopping: it looks at `/readyz` once a second. Until then it sends requests
+on the connections that it has, which are lost if they are closed. Without open connections nothing can be lost."""
 _FINISH_REQUESTS: Final = 2.0
 _CLOCK_PATIENCE: Final = 10.0
 """Seconds within which all services' development clocks are moved, one after the other."""
@@ -70,6 +71,13 @@ class _Server(uvicorn.Server):
         """Takes no new connections and answers what it has; `at_once`: nor does it wait for that."""
         self.should_exit, self.force_exit = True, at_once
         self._ending.set()
+
+    async def left(self, seconds: float) -> None:
+        """Returns when nobody has a connection any more, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self.server_state.connections and loop.time() < end:  # noqa: ASYNC110 - uvicorn has a plain set
+            await asyncio.sleep(0.05)
 
     async def main_loop(self) -> None:
         await self._ending.wait()
@@ -188,7 +196,7 @@ class Runtime:
                 self._component("event-keys", self._event_keys.run)
             await self._start_work()
         else:
-            self._wake = OutboxWake(self._settings.database_url.get_secret_value(), listen=False)
+            self._wake = OutboxWake(service.database.direct_url, listen=False)
             service.database.on_publish.append(self._wake.published)
             self._component("wake", self._wake.run)
         health.started = True
@@ -197,7 +205,7 @@ class Runtime:
     async def _start_work(self) -> None:
         service, settings = self._service, self._settings
         url, name = settings.database_url.get_secret_value(), f"makegood-{service.name}-relay"
-        self._relay_database = Database(url, service.clock, pool_size=3, application_name=name)
+        self._relay_database = Database(url, service.clock, pool_size=3, application_name=name, pooler=settings.pooler)
         with suppress(Stopped):
             await self._open(self._relay_database)
             if service.pruner is not service.database:
@@ -345,7 +353,7 @@ class Runtime:
         what they published.
         """
         if self._server is not None:
-            await asyncio.sleep(_LEAVE_TRAFFIC)
+            await self._server.left(_LEAVE_TRAFFIC)
             self._server.end()
             await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
             self._service.signals.end_waits()

@@ -36,7 +36,10 @@ class DatabaseProbe:
             async with asyncio.timeout(PATIENCE):
                 if self._connection is None or self._connection.is_closed():
                     settings = {"application_name": self._application_name}
-                    self._connection = await asyncpg.connect(self._url, timeout=PATIENCE, server_settings=settings)
+                    # Without prepared statements, because a pooler may be in between.
+                    self._connection = await asyncpg.connect(
+                        self._url, timeout=PATIENCE, server_settings=settings, statement_cache_size=0
+                    )
                 asked = time.monotonic()
                 told = await self._connection.fetchval(_NOW)
                 real_time.follow(told, asked, time.monotonic())

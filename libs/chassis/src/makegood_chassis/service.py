@@ -80,7 +80,9 @@ class Service(Generic[D]):
         self.revocations = Revocations(self.settings.token_max_lifetime)
         url = self.settings.pruner_database_url.get_secret_value()
         name, limited = f"makegood-{self.name}-pruner", self.settings.limited("pruner_database_url")
-        pruner = Database(url, self.clock, pool_size=2, application_name=name, limited=limited)
+        pruner = Database(
+            url, self.clock, pool_size=2, application_name=name, limited=limited, pooler=self.settings.pooler
+        )
         self.pruner = pruner if url else self.database
 
 
@@ -95,5 +97,6 @@ def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tu
         personal_data=PersonalData.of(settings.master_keys),
         limited=settings.limited("database_url"),
         base_url=settings.public_base_url.rstrip("/") or EXAMPLE_BASE_URL,
+        pooler=settings.pooler,
     )
     return clock, database, Signals(settings.redis_url.get_secret_value(), name, ca_file=settings.redis_ca_file)

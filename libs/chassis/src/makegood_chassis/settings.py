@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 
 from makegood_chassis import production
 from makegood_chassis.checked_settings import Fault, in_development
+from makegood_chassis.database_settings import DatabaseSettings
 from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
 from makegood_chassis.personal_data.master_keys import FORM, MasterKeys
@@ -21,15 +22,6 @@ from makegood_chassis.signing_settings import SigningSettings
 
 MAXIMUM_LIFETIME: Final = 3600.0
 """Seconds that an access token may live."""
-OWNER: Final = (
-    "The same database with the login that owns its tables, used only by `migrate`; empty: the service's own login. "
-    "Production: required for `migrate`, not allowed elsewhere."
-)
-PRUNER: Final = (
-    "The same database with the login that deletes expired rows (role `work`); empty: the service's own login. "
-    "Production: required for `migrate`, `work` and `all`, and a separate login."
-)
-
 PROBES_ABOVE: Final = 1000
 """How far above HTTP_PORT the default port of probes is, so that processes with different ports never collide."""
 
@@ -43,17 +35,9 @@ DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
 """`iss` of the tokens that `makegood token` makes. Its key is on the developer's disk, so production refuses it."""
 
 
-class ServiceSettings(SigningSettings, KafkaSettings):
+class ServiceSettings(SigningSettings, KafkaSettings, DatabaseSettings):
     """The settings that every service has. Durations are in seconds."""
 
-    database_url: SecretStr = Field(
-        description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`."
-    )
-    owner_database_url: SecretStr = Field(SecretStr(""), description=OWNER)
-    pruner_database_url: SecretStr = Field(SecretStr(""), description=PRUNER)
-    database_pool: PositiveInt = Field(
-        16, validation_alias="DATABASE_POOL", description="Maximum connections of one process to PostgreSQL."
-    )
     kafka_topic_prefix: str = Field(
         "",
         validation_alias="KAFKA_TOPIC_PREFIX",
@@ -230,17 +214,6 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         "", validation_alias=OTLP_CA, description="PEM file of the collector's authorities; empty: the system's own."
     )
 
-    @field_validator("database_url", "owner_database_url", "pruner_database_url")
-    @classmethod
-    def _postgresql_only(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        if not url.get_secret_value() and info.field_name != "database_url":
-            return url
-        if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError(
-                "must be a postgresql:// address, for example postgresql://booking:secret@127.0.0.1/makegood_booking"
-            )
-        return url
-
     def faults(self) -> Iterator[Fault]:
         yield from super().faults()
         given = self.data_keys.get_secret_value()
@@ -259,7 +232,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             )
         if self.probes_at == self.http_port or self.probes_at > 65535:
             yield Fault("PROBE_PORT", "must differ from HTTP_PORT and be 1 to 65535; 0 means HTTP_PORT + 1000")
-        for name, url in self._databases().items():
+        for name, url in self.databases().items():
             if url and production.database_hosts(url) is None:
                 yield Fault(
                     name,
@@ -289,7 +262,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
 
     def _unsafe(self) -> Iterator[Fault]:
         """What is not allowed in production, in addition to the faults of each address."""
-        databases = self._databases()
+        databases = self.databases()
         for name, url in databases.items():
             yield from production.postgresql(name, url)
         yield from self._owner_elsewhere(databases)
@@ -353,19 +326,6 @@ class ServiceSettings(SigningSettings, KafkaSettings):
                 f"is required for the role `{ROLE.get()}` in production: the login that deletes expired rows. "
                 "Without it, the service's own login could delete rows of the access log",
             )
-
-    def limited(self, field: str) -> str:
-        """The variable of the database address in this field, if its login must be limited."""
-        return "" if self.development else self.variable_of(field)
-
-    def _databases(self) -> dict[str, str]:
-        """The address of each database login, by its variable."""
-        urls = {}
-        for name, info in type(self).model_fields.items():
-            value = getattr(self, name)
-            if name.endswith("database_url") and isinstance(value, SecretStr):
-                urls[variable(name, info)] = value.get_secret_value()
-        return urls
 
     @property
     def probes_at(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
+from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
+from makegood_chassis.settings import AccessLogSettings
 from pydantic import Field, SecretStr
 
 
@@ -18,4 +19,7 @@ class AvailabilitySettings(AccessLogSettings):
     )
     pruner_database_url: SecretStr = Field(
         SecretStr(""), validation_alias="AVAILABILITY_PRUNER_DATABASE_URL", description=PRUNER
+    )
+    direct_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="AVAILABILITY_DIRECT_DATABASE_URL", description=DIRECT
     )

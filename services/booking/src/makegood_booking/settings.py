@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from makegood_chassis.checked_settings import Fault
+from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
 from makegood_chassis.production import weakness
-from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
+from makegood_chassis.settings import AccessLogSettings
 from makegood_contracts.currencies import currency_codes
 from pydantic import Field, SecretStr, field_validator
 
@@ -27,6 +28,9 @@ class BookingSettings(AccessLogSettings):
     )
     pruner_database_url: SecretStr = Field(
         SecretStr(""), validation_alias="BOOKING_PRUNER_DATABASE_URL", description=PRUNER
+    )
+    direct_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="BOOKING_DIRECT_DATABASE_URL", description=DIRECT
     )
     currencies: str = Field(
         "",

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from makegood_chassis import production
 from makegood_chassis.checked_settings import Fault
-from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
+from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
+from makegood_chassis.settings import AccessLogSettings
 from pydantic import Field, SecretStr
 
 STRIPE: Final = "api.stripe.com"
@@ -25,6 +26,9 @@ class CreditsSettings(AccessLogSettings):
     )
     pruner_database_url: SecretStr = Field(
         SecretStr(""), validation_alias="CREDITS_PRUNER_DATABASE_URL", description=PRUNER
+    )
+    direct_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="CREDITS_DIRECT_DATABASE_URL", description=DIRECT
     )
     payment_provider: Literal["", "development", "stripe", "none"] = Field(
         "",

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 
 from makegood_chassis import production
 from makegood_chassis.checked_settings import Fault, in_development
-from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings, Port
+from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
+from makegood_chassis.settings import AccessLogSettings, Port
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 
 WHATSAPP: Final = "graph.facebook.com"
@@ -32,6 +33,9 @@ class NotificationsSettings(AccessLogSettings):
     )
     pruner_database_url: SecretStr = Field(
         SecretStr(""), validation_alias="NOTIFICATIONS_PRUNER_DATABASE_URL", description=PRUNER
+    )
+    direct_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="NOTIFICATIONS_DIRECT_DATABASE_URL", description=DIRECT
     )
     person_streams: PositiveInt = Field(
         5,

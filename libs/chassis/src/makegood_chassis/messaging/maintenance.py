@@ -116,7 +116,7 @@ class Maintenance:
         while True:
             try:
                 connection = await asyncpg.connect(
-                    self._database.url, timeout=5, server_settings={"application_name": "makegood-clock"}
+                    self._database.direct_url, timeout=5, server_settings={"application_name": "makegood-clock"}
                 )
                 try:
                     closed = asyncio.Event()

@@ -92,7 +92,7 @@ class Relay:
         self._sweeping: asyncio.Task[None] | None = None
         self._more = False
         """Whether there was more than was sent in the last turn."""
-        self.wake = OutboxWake(database.url, leads_here=lambda: self.leading)
+        self.wake = OutboxWake(database.direct_url, leads_here=lambda: self.leading)
 
     @property
     def leading(self) -> bool:
