@@ -102,8 +102,10 @@ async def produce(kafka: str, prefix: str, records: list[Record]) -> None:
 
 
 @asynccontextmanager
-async def credits_service(environment: dict[str, str], role: str, batch: int) -> AsyncIterator[str]:
-    """A process of the credits service; answers its address once it is ready."""
+async def credits_service(
+    environment: dict[str, str], role: str, batch: int = 500, *, probing: bool = False
+) -> AsyncIterator[str]:
+    """A process of the credits service; answers its address once it is ready, or where it answers probes."""
     port, probes = free_ports(2)
     ports = {"HTTP_PORT": str(port), "PROBE_PORT": str(probes)}
     settings = {**os.environ, **environment, **ports, "CONSUMER_BATCH": str(batch)}
@@ -122,7 +124,7 @@ async def credits_service(environment: dict[str, str], role: str, batch: int) ->
                 except httpx.TransportError:
                     pass
                 await asyncio.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{probes if probing else port}"
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()

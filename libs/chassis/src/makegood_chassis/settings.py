@@ -17,7 +17,6 @@ from makegood_chassis.database_settings import DatabaseSettings
 from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
 from makegood_chassis.personal_data.master_keys import FORM, MasterKeys
-from makegood_chassis.secret_files import variable
 from makegood_chassis.signing_settings import SigningSettings
 
 MAXIMUM_LIFETIME: Final = 3600.0
