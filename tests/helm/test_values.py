@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from makegood_testkit import helm
-from makegood_testkit.chart import CHART, value_sets
+from makegood_testkit.chart import CHART, ROOT, value_sets
 
 WRONG = [
     ("settings.KAFKA_BOOTSTRAP_SERVER=kafka:9092", "'KAFKA_BOOTSTRAP_SERVER' not allowed"),
@@ -51,3 +52,13 @@ def test_a_wrong_value_is_refused_with_its_place(wrong: str, advice: str) -> Non
 def test_without_values_helm_names_what_is_needed() -> None:
     with pytest.raises(ValueError, match="missing properties 'KAFKA_BOOTSTRAP_SERVERS', 'JWKS_URL', 'PUBLIC_BASE_URL'"):
         helm.template(CHART)
+
+
+def test_the_guide_lists_every_key_of_every_secret() -> None:
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    places = [defaults, defaults["topics"], *defaults["services"].values()]
+    references = [each for place in places for each in place["secrets"].values()] + [defaults["keda"]["password"]]
+    guide = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text()
+    assert {each["key"] for each in references if f"`{each['key']}`" not in guide} == set()
+    own = {each["secret"] for each in references} - {f"makegood-{service}" for service in defaults["services"]}
+    assert {name for name in own if f"`{name}`" not in guide} == set()
