@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from makegood_stack.ports import SERVICES
+from makegood_testkit.collector import Collector
 from makegood_testkit.databases import Databases, settings_of
 from makegood_testkit.platform import Cast, Platform
-
-from .collector import Collector
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,10 +19,9 @@ from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import SessionConfirmed
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SERVICES, TOPICS, dead_letters
+from makegood_testkit.collector import Collector
 from makegood_testkit.forging import write
 from makegood_testkit.platform import PHONE, WHAT, WHO, Cast, Platform
-
-from ..collector import Collector
 
 pytestmark = [pytest.mark.rule("SEC-3"), pytest.mark.last]
 

@@ -11,5 +11,13 @@ from makegood_testkit.platform import Platform
 
 @pytest.mark.parametrize("story", STORIES)
 async def test_a_demo_comes_to_its_end(platform: Platform, story: str) -> None:
-    shown = await asyncio.to_thread(platform.command, "demo", story)
+    options = ["--trace"] if story == "provider-missed" else []
+    shown = await asyncio.to_thread(platform.command, "demo", story, *options)
     assert shown.returncode == 0, shown.stdout[-3000:] + shown.stderr[-2000:]
+    if options:
+        booked, missed, rebooked = shown.stdout.split("   trace ")[1:]
+        for trace in (booked, rebooked):
+            assert "gateway" in trace
+            assert "process SessionReserved" in trace
+        for step in ("deadline session", "publish CreditReturned", "publish SlotReleased", "send email"):
+            assert step in missed

@@ -121,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let programs on the loopback prepare the gateway's stop: POST /healthcheck/fail to the admin port",
     )
+    parser.add_argument(
+        "--trace-percent",
+        type=float,
+        default=known.trace_percent,
+        help="requests that begin a trace, of those whose client has none (default %(default)s)",
+    )
     return parser
 
 

@@ -150,6 +150,7 @@ class GatewaySettings:
     may get. `trusted_hops`: proxies in front whose X-Forwarded-For is trusted. `connect_tries`: how often a request that
     reached no service is retried; nine tries last about four seconds, longer than the restart of a service's only process.
     `drainable`: programs on the gateway's own loopback may tell it that it will stop (POST /healthcheck/fail).
+    `trace_percent`: requests that begin a trace, of those that come without one; with `otlp` only.
     """
 
     services: dict[str, tuple[Endpoint, ...]]
@@ -178,6 +179,7 @@ class GatewaySettings:
     otlp: WebServer | None = None
     otlp_ca: Path | None = None
     drainable: bool = False
+    trace_percent: float = 100.0
 
     def __post_init__(self) -> None:
         if set(self.services) != set(SERVICES) or not all(self.services.values()):
@@ -205,6 +207,8 @@ class GatewaySettings:
             raise ValueError("--jwks-seconds must be at least 6: Envoy fetches the keys 5 seconds before that")
         if self.rate_limit < 1 or self.rate_burst < self.rate_limit:
             raise ValueError("--rate-limit must be at least 1, and --rate-burst no smaller than it")
+        if not 0 <= self.trace_percent <= 100:
+            raise ValueError("--trace-percent must be 0 to 100")
         if self.route_timeout <= 0:
             raise ValueError("--route-timeout must be more than 0 seconds")
 

@@ -65,7 +65,7 @@ class Screen:
         rows = list(seen)
         topics, names = (max((len(text) for text in texts), default=0) for texts in _columns(rows))
         for item in rows:
-            colour = _COLOURS.get(item.topic.partition(".")[0], "white")
+            colour = colour_of(item.topic.partition(".")[0])
             self.console.print(
                 f"   [{colour}]{item.topic:<{topics}}  {item.name:<{names}}[/]"
                 f"  [dim]key {escape(_short(item.received.key)):<16} {item.latency * 1000:4.0f} ms[/]"
@@ -80,6 +80,10 @@ class Screen:
 
 def _columns(rows: list[Passed]) -> tuple[list[str], list[str]]:
     return [item.topic for item in rows], [item.name for item in rows]
+
+
+def colour_of(service: str) -> str:
+    return _COLOURS.get(service, "white")
 
 
 def _short(key: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +15,15 @@ from makegood_contracts.envelope import Received
 from makegood_devtools.client import Answer, Gateway, Person
 from makegood_devtools.errors import UserError
 from makegood_devtools.mail_reader import MailReader
-from makegood_stack.ticker import Ticker
+from makegood_stack.ticker import Passed, Ticker
 
 from makegood_cli.demo.screen import Screen, credit_line, local
+from makegood_cli.demo.trace import TraceReader, show
 
 T = TypeVar("T")
 
+GATEWAY_ROUTE = "booking:/v1/sessions"
+"""What the gateway calls the route of a booking."""
 MEMBER_ZONE = "Europe/Berlin"
 PROVIDER_ZONE = "America/New_York"
 CONFIRMED = "Your session is confirmed! Mark your calendar."
@@ -50,6 +53,8 @@ class Stage:
     advance_to: Callable[[datetime], Awaitable[None]]
     first_booking: Callable[[], None]
     """Called after the first booking, to measure the time."""
+    traces: TraceReader | None = None
+    """Where the traces are, if they are to be shown."""
 
 
 @dataclass
@@ -111,7 +116,14 @@ class Company:
         seen = await self.ticker.until("SessionRequested", "SlotHeld", "CreditHeld", "SessionReserved")
         if not quietly:
             self.screen.events(seen)
+            await self.show_trace(seen, "SessionRequested", f"POST {GATEWAY_ROUTE}", "process SessionReserved")
         return session
+
+    async def show_trace(self, seen: Sequence[Passed], name: str, *expected: str) -> None:
+        """Prints the trace that the event of this name belongs to, if traces are to be shown. `expected`: spans to wait for."""
+        if self.stage.traces is not None:
+            received = next(passed.received for passed in seen if passed.name == name)
+            await show(self.screen, self.stage.traces, received, expected)
 
     async def confirm(self, session: Answer) -> None:
         """Confirms as the provider, and waits for the member's e-mail."""

@@ -17,7 +17,6 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 from makegood_contracts.envelope import EXAMPLE_BASE_URL, Cause, Record, encode
 from makegood_contracts.events import Event
-from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.combining import combinable, combine
@@ -28,17 +27,14 @@ from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
 from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_chassis.real_time import utc_now
-from makegood_chassis.statements import BoundStatement, compile_statement
+from makegood_chassis.statements import BoundStatement, Runnable, prepared
+from makegood_chassis.tracing import Creations
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row = asyncpg.Record
 
 MAX_RECORD: Final = 900_000
 """Maximum payload of one event in bytes. The broker's own limit is 1 MiB with headers."""
-
-
-Runnable: TypeAlias = str | BoundStatement | ClauseElement
-"""Plain SQL with `$n` parameters, a `Statement` with its parameters, or a SQLAlchemy Core statement that is made for one call."""
 
 
 class Queries:
@@ -56,27 +52,21 @@ class Queries:
         return self._personal_data
 
     async def fetch(self, statement: Runnable, *args: Any) -> list[Row]:
-        sql, values = _prepared(statement, args)
+        sql, values = prepared(statement, args)
         return await self.connection.fetch(sql, *values)
 
     async def fetch_one(self, statement: Runnable, *args: Any) -> Row | None:
-        sql, values = _prepared(statement, args)
+        sql, values = prepared(statement, args)
         return await self.connection.fetchrow(sql, *values)
 
     async def fetch_value(self, statement: Runnable, *args: Any) -> Any:
-        sql, values = _prepared(statement, args)
+        sql, values = prepared(statement, args)
         return await self.connection.fetchval(sql, *values)
 
     async def execute(self, statement: Runnable, *args: Any) -> str:
         """Runs the statement. Returns PostgreSQL's command tag, such as `UPDATE 3`."""
-        sql, values = _prepared(statement, args)
+        sql, values = prepared(statement, args)
         return await self.connection.execute(sql, *values)
-
-
-def _prepared(statement: Runnable, args: Sequence[Any]) -> tuple[str, Sequence[Any]]:
-    if isinstance(statement, str):
-        return statement, args
-    return statement if isinstance(statement, BoundStatement) else compile_statement(statement)
 
 
 class HandledBefore(Exception):
@@ -121,6 +111,7 @@ class UnitOfWork(Queries):
         self._deadlines: dict[tuple[str, str], datetime | None] = {}
         self._handled: Sequence[str] = ()
         self._after_commit: list[Callable[[], None]] = []
+        self._creations = Creations()
         self.earliest_deadline: datetime | None = None
         """The first of the deadlines that were written, in product time."""
         self.published: list[PublishedRow] = []
@@ -152,7 +143,7 @@ class UnitOfWork(Queries):
 
     def defer(self, statement: Runnable, *args: Any) -> None:
         """Runs a statement that only writes, before the unit's next statement or with its last one."""
-        sql, values = _prepared(statement, args)
+        sql, values = prepared(statement, args)
         written = BoundStatement(sql, list(values))
         if self._deferred and all(combinable(other.sql, written.sql) for other in self._deferred[-1]):
             self._deferred[-1].append(written)
@@ -188,7 +179,8 @@ class UnitOfWork(Queries):
         The entity's row must be locked or version-checked before, so that events of one key keep their order.
         Raises ValueError for a payload that is too large for the broker.
         """
-        record = encode(event, sequence=sequence, cause=cause or self.cause, base_url=self._base_url, time=utc_now())
+        cause = self._creations.create(event, cause or self.cause)
+        record = encode(event, sequence=sequence, cause=cause, base_url=self._base_url, time=utc_now())
         if len(record.value) > MAX_RECORD:
             raise ValueError(f"an event of {len(record.value)} bytes is longer than {MAX_RECORD}")
         self._records.append((record, sequence))
@@ -235,6 +227,7 @@ class UnitOfWork(Queries):
                 await self._transaction.rollback()
 
     def committed(self) -> None:
+        self._creations.end()
         callbacks, self._after_commit = self._after_commit, []
         for callback in callbacks:
             callback()

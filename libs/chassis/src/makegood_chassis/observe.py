@@ -1,5 +1,5 @@
-"""Logs as JSON, metrics, and traces that cross Kafka. None of them ever contains what a person wrote, or a name. Errors
-are logged by class and place, without their text, because databases and parsers quote values in it.
+"""Logs as JSON. They never contain what a person wrote, or a name. Errors are logged by class and place, without their text,
+because databases and parsers quote values in it. Lines within a span have its ids.
 """
 
 from __future__ import annotations
@@ -8,21 +8,14 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
-from makegood_contracts.envelope import Received
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-_propagator: Final = TraceContextTextMapPropagator()
-_tracer: trace.Tracer | None = None
+from makegood_chassis import tracing
 
 
 def frames(error: BaseException, most: int = 12) -> list[str]:
@@ -40,6 +33,12 @@ def _errors_without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> Mu
     if isinstance(info, BaseException):
         event["error"] = type(info).__name__
         event["frames"] = frames(info)
+    return event
+
+
+def _with_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if tracing.active():
+        event.update(tracing.current_ids())
     return event
 
 
@@ -67,6 +66,7 @@ def configure_logs(service: str, level: str = "INFO", *, process: str = "") -> N
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _errors_without_text,
+        _with_trace,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
@@ -102,71 +102,9 @@ class _JsonFormatter(logging.Formatter):
             "logger": record.name,
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "event": str(record.msg).partition("\n")[0],
+            **tracing.current_ids(),
         }
         if record.exc_info and record.exc_info[1] is not None:
             event["error"] = type(record.exc_info[1]).__name__
             event["frames"] = frames(record.exc_info[1])
         return str(self._render(None, "", event))
-
-
-def configure_traces(service: str, endpoint: str) -> None:
-    """Sends spans to the OpenTelemetry collector at `endpoint`. Without one, no spans are made."""
-    global _tracer
-    if not endpoint:
-        return
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    provider = TracerProvider(resource=Resource.create({"service.name": f"makegood-{service}"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces")))
-    trace.set_tracer_provider(provider)
-    _tracer = provider.get_tracer("makegood")
-
-
-def _carrier(span: trace.Span) -> str | None:
-    carrier: dict[str, str] = {}
-    _propagator.inject(carrier, trace.set_span_in_context(span))
-    return carrier.get("traceparent")
-
-
-class Receiving:
-    """A consumer span for each event of a batch. It becomes the event's `traceparent`, so that effects are its
-    children.
-    """
-
-    def __init__(self, received: Sequence[Received[Any]], service: str) -> None:
-        self.received = received
-        self._spans: list[trace.Span] = []
-        if _tracer is not None:
-            changed = []
-            for one in received:
-                context = _propagator.extract({"traceparent": one.traceparent} if one.traceparent else {})
-                attributes: dict[str, str | int] = {
-                    "messaging.system": "kafka",
-                    "messaging.operation.type": "process",
-                    "messaging.destination.name": type(one.event).topic.name,
-                    "messaging.message.id": one.id,
-                    "messaging.consumer.group.name": service,
-                }
-                span = _tracer.start_span(f"process {type(one.event).__name__}", context, SpanKind.CONSUMER, attributes)
-                self._spans.append(span)
-                changed.append(replace(one, traceparent=_carrier(span)))
-            self.received = changed
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> None:
-        for span in self._spans:
-            if kind is not None:
-                span.set_status(trace.StatusCode.ERROR, kind.__name__)
-            span.end()
-
-
-def receive(received: Sequence[Received[Any]], service: str) -> Receiving:
-    """Spans around the handling of a batch. It costs nothing if there are no traces."""
-    return Receiving(received, service)

@@ -14,8 +14,8 @@ A batch of rows is also one statement: `batch` is a table made of one array per 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -49,6 +49,17 @@ class BoundStatement(NamedTuple):
 
     sql: str
     values: list[Any]
+
+
+Runnable: TypeAlias = str | BoundStatement | ClauseElement
+"""Plain SQL with `$n` parameters, a `Statement` with its parameters, or a SQLAlchemy Core statement that is made for one call."""
+
+
+def prepared(statement: Runnable, args: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """The text and values that asyncpg takes. `args`: the values of plain SQL."""
+    if isinstance(statement, str):
+        return statement, args
+    return statement if isinstance(statement, BoundStatement) else compile_statement(statement)
 
 
 class Statement:

@@ -1,4 +1,4 @@
-"""The web server: inbox page, Mailpit-compatible API, WhatsApp API, client app placeholder, and key sets."""
+"""The web server: inbox page, Mailpit-compatible API, WhatsApp API, client app placeholder, key sets, and traces."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.routing import Route
 from makegood_devtools.client_app import JOIN_SCRIPT, VideoRoom, page_policy, visit
 from makegood_devtools.keys import jwks
 from makegood_devtools.mailbox import Mail, Mailbox, payload
+from makegood_devtools.traces import Traces
 from makegood_devtools.whatsapp import WhatsApp
 
 _PAGE = Path(__file__).with_name("inbox.html")
@@ -36,7 +37,7 @@ def web_app(mailbox: Mailbox, keys: Path, api: str = "", event_keys: Path | None
     """The application for a mailbox. `keys` is the folder of the identity's key pairs, `api` the gateway's address,
     `event_keys` the file with the public event keys."""
 
-    whatsapp = WhatsApp()
+    whatsapp, traces = WhatsApp(), Traces()
 
     def listing(mails: list[Mail], start: int, total: int) -> JSONResponse:
         body = {
@@ -142,6 +143,8 @@ def web_app(mailbox: Mailbox, keys: Path, api: str = "", event_keys: Path | None
             Route("/whatsapp/{version}/{phone_number_id}/messages", whatsapp.take, methods=["POST"]),
             Route("/api/v1/whatsapp", whatsapp.listed),
             Route("/api/v1/whatsapp", whatsapp.delete, methods=["DELETE"]),
+            Route("/v1/traces", traces.take, methods=["POST"]),
+            Route("/api/v1/traces/{id}", traces.listed),
             Route("/join.js", join_script),
             Route("/join/verify", VideoRoom(api).verify, methods=["POST"]),
             Route("/join/{session_id}", client_app, name="join"),

@@ -8,7 +8,6 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,6 +43,7 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         "EVENT_KEYS_URL": os.environ.get("EVENT_KEYS_URL", f"{stack.mail_url}/.well-known/event-keys.json"),
         "EVENT_SIGNING_KEY": "",
         "EVENT_SIGNING_KEY_FILE": str(private_key_file(stack.home.event_keys, service)),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": _collector(),
         "HTTP_HOST": LISTEN,
         "PUBLIC_BASE_URL": _public_url(stack),
         # The development tools answer the client app's addresses, so that links in messages work.
@@ -70,6 +70,11 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
 def _public_url(stack: Stack) -> str:
     """The gateway's public address. The gateway and the services, whose events contain it, must agree on it."""
     return os.environ.get("PUBLIC_BASE_URL") or stack.base_url
+
+
+def _collector() -> str:
+    """The address to which every part sends its spans. Empty: there are no traces."""
+    return os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 
 
 def _data_keys(stack: Stack) -> dict[str, str]:
@@ -158,7 +163,7 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
     if not renderer.is_file():
         raise UserError(f"the gateway's configuration is missing: {renderer}")
     port, admin = stack.ports.of("gateway"), stack.ports.of("gateway_admin")
-    options: Mapping[str, str] = {
+    options: dict[str, str] = {
         "--out": str(out),
         "--gateway-port": str(port),
         "--public-url": _public_url(stack),
@@ -167,6 +172,8 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
         "--identity": f"{LISTEN}:{stack.ports.of('mail')}",
         **{f"--{service}": ",".join(_addresses(stack, service)) for service in SERVICES},
     }
+    if collector := _collector():
+        options["--otlp"] = collector
     command = [sys.executable, str(renderer), *(word for pair in options.items() for word in pair)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=stack.home.root)  # noqa: S603
     if result.returncode:

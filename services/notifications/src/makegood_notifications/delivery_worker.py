@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from makegood_chassis import tracing
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.made_good import made_good
@@ -20,6 +21,7 @@ from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.real_time import utc_now
 from makegood_contracts.events import MessageDelivered, MessageFailed
+from opentelemetry.trace import SpanKind
 
 from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
 from makegood_notifications.domain.deliveries import (
@@ -68,6 +70,8 @@ class AttemptResult:
     counts: bool = True
     at: datetime | None = None
     """When the channel accepted the message, in product time."""
+    traceparent: str | None = None
+    """The span in which the channel accepted the message."""
 
     @property
     def finished(self) -> Finished:
@@ -244,8 +248,13 @@ class DeliveryWorker:
             return AttemptResult(delivery, "skipped", "no-longer-true")
         if delivery.lacks_venue and utc_now() - delivery.written_at < VENUE_PATIENCE:
             return AttemptResult(delivery, pause=POLL_FOR_VENUE, counts=False)
+        attributes = {"makegood.delivery_id": delivery.id, "makegood.template": notice.template}
+        within: str | None = None
         try:
-            await self.carrier.send(delivery)
+            with tracing.span(
+                f"send {self._channel}", attributes, traceparent=notice.source.traceparent, kind=SpanKind.CLIENT
+            ) as within:
+                await self.carrier.send(delivery)
         except Unreachable as trouble:
             return self._unreachable(delivery, waited, str(trouble))
         except Late:
@@ -260,7 +269,7 @@ class DeliveryWorker:
             return self._put_off(delivery, waited, type(error).__name__)
         self._knocks = 0
         self._measure(notice)
-        return AttemptResult(delivery, "sent", at=self._database.clock.now())
+        return AttemptResult(delivery, "sent", at=self._database.clock.now(), traceparent=within)
 
     def _measure(self, notice: Notice) -> None:
         """Notes how long it took until the channel accepted the message."""
@@ -329,7 +338,7 @@ class DeliveryWorker:
                 session_id=notice.content.session_id,
                 delivered_at=outcome.at or unit.now,
             )
-            unit.publish(delivered, sequence=1, cause=notice.source.cause)
+            unit.publish(delivered, sequence=1, cause=replace(notice.source.cause, traceparent=outcome.traceparent))
         elif outcome.status == "failed":
             failed = MessageFailed(
                 delivery_id=delivery.id,

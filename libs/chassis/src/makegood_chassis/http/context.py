@@ -50,6 +50,10 @@ class RequestContext:
             self._traceparent = sent if sent and _TRACEPARENT.fullmatch(sent) else new_traceparent()
         return self._traceparent
 
+    def belongs_to(self, traceparent: str | None) -> None:
+        """What the request leads to belongs to this span."""
+        self._traceparent = traceparent
+
     @property
     def cause(self) -> Cause:
         """The request as the cause of what follows from it."""

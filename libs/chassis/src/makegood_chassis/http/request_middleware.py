@@ -12,6 +12,7 @@ from fastapi import Response
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from makegood_chassis import tracing
 from makegood_chassis.http.bodies import ClientGone
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext, request_id
 from makegood_chassis.http.failures import response_to
@@ -71,6 +72,7 @@ class RequestMiddleware:
         ends = asyncio.get_running_loop().time() + self._seconds(sent)
         context = RequestContext(request_id(_text(sent.get(b"x-request-id"))), _text(sent.get(b"traceparent")), ends)
         scope[SCOPE_KEY] = context
+        span = _span(scope, context) if tracing.active() else None
         inner = scope
         if scope["method"] == "HEAD":
             inner, send = {**scope, "method": "GET"}, _without_body(send)
@@ -123,7 +125,10 @@ class RequestMiddleware:
             await response(scope, receive, reply)
         finally:
             RequestMiddleware.active -= 1
-            self._observe(scope["method"], inner.get("route"), status, time.perf_counter() - begun)
+            route = inner.get("route")
+            self._observe(scope["method"], route, status, time.perf_counter() - begun)
+            if span is not None:
+                span.end(scope["method"], getattr(route, "path", None), status)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if b"%" in scope["query_string"] and b"%00" in scope["query_string"]:
@@ -224,6 +229,16 @@ class RequestMiddleware:
 
 
 HTTP_ACTIVE.set_function(lambda: RequestMiddleware.active)
+
+
+def _span(scope: Scope, context: RequestContext) -> tracing.Request | None:
+    """The request's span. What the request leads to belongs to it. Probes have none."""
+    if not scope["path"].startswith("/v1/"):
+        return None
+    span = tracing.request(scope["method"], scope["scheme"], context.sent_traceparent, context.request_id)
+    if span is not None:
+        context.belongs_to(span.traceparent)
+    return span
 
 
 def _without_body(send: Send) -> Send:

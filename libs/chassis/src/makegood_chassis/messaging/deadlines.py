@@ -16,9 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from makegood_contracts.envelope import Cause
 
-from makegood_chassis import metrics, observe
+from makegood_chassis import metrics, observe, tracing
 from makegood_chassis.database import Database, Row, UnitOfWork
 from makegood_chassis.health import Health
 from makegood_chassis.messaging import failpoints
@@ -177,7 +176,7 @@ class Deadlines:
 
     async def _handle(self, these: Sequence[_Pair] | None) -> int:
         pairs: list[_Pair] = []
-        async with self._database.transaction(Cause.begin()) as unit:
+        async with tracing.root("deadlines") as cause, self._database.transaction(cause) as unit:
             rows = await self._rows(unit, these)
             failpoints.reached("deadlines.taken")
             by_kind: dict[str, list[Due]] = {}

@@ -18,7 +18,7 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import EVENT_TYPES
 from tenacity import AsyncRetrying, retry_if_not_exception_type, stop_after_attempt, wait_exponential
 
-from makegood_chassis import metrics, observe
+from makegood_chassis import metrics, observe, tracing
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging import failpoints, inbox
 from makegood_chassis.messaging.batches import (
@@ -198,7 +198,7 @@ class Processor:
         Otherwise all are taken for new, and it raises if one is not, or if a handler refuses one.
         """
         received = [arrival.received for arrival in part]
-        spans = observe.receive(received, self._service)
+        spans = tracing.receive(received, self._service)
         async with spans, self._database.transaction(Cause.begin()) as unit:
             fresh = spans.received
             if asking:
@@ -330,4 +330,5 @@ class Processor:
             offset=one.record.offset,
             error=reason,
             frames=list(frames),
+            trace_id=tracing.trace_id_of(dict(one.record.headers).get("traceparent", b"").decode(errors="replace")),
         )

@@ -18,8 +18,9 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 from makegood_contracts.envelope import Record
+from makegood_contracts.events import EVENT_TYPES
 
-from makegood_chassis import metrics
+from makegood_chassis import metrics, tracing
 from makegood_chassis.database import Database, PublishedRow
 from makegood_chassis.health import Health
 from makegood_chassis.messaging import failpoints
@@ -179,7 +180,9 @@ class Relay:
         if outcome.sent:
             metrics.RELAY_DELAY.observe(max(0.0, (utc_now() - rows[0].created_at).total_seconds()))
             there = set(outcome.sent)
-            self._handed_over.sent(row for row in rows if row.id in there)
+            taken = [row for row in rows if row.id in there]
+            self._handed_over.sent(taken)
+            tracing.sent(taken, EVENT_TYPES)
             self._acked += outcome.sent
             if len(self._acked) > _FEW:
                 self._many.set()

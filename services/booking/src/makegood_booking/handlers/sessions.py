@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from makegood_chassis import tracing
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due, EventHandler, takes_types_together
 from makegood_contracts.envelope import Cause, Received
@@ -109,7 +110,7 @@ async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dep
         changed = time_passed(session, unit.now)
         after.append(changed.session)
         if changed.events:
-            changes.append((changed, Cause.begin()))
+            changes.append((changed, tracing.begin("deadline session", unit)))
         else:  # another worker was faster, or the clock went back: wait for the next moment
             unit.set_deadline(DEADLINE, session.id, next_due(changed.session))
     save_sessions(unit, changes)
