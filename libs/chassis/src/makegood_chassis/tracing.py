@@ -7,7 +7,6 @@ an error's text, or anything else that a person wrote. Who begins a trace decide
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -20,6 +19,8 @@ from opentelemetry import context as current
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from makegood_chassis import real_time
 
 if TYPE_CHECKING:
     from makegood_chassis.database import PublishedRow, UnitOfWork
@@ -162,14 +163,14 @@ def sent(rows: Sequence[PublishedRow], types: Mapping[str, type[Event]]) -> None
     """Notes that the broker has these rows: for each a span that lasts from its commit until now."""
     if _tracer is None:
         return
-    now = time.time_ns()
+    now = int(real_time.now() * 1e9)
     for row in rows:
         headers = dict(row.record.headers)
         kind = types.get(headers.get("ce_type", ""))
         if kind is None or row.record.topic != kind.topic.name:
             continue  # a dead letter
         attributes = _messaging("send", "send", kind, headers["ce_id"]) | {"messaging.batch.message_count": len(rows)}
-        began = int(row.created_at.timestamp() * 1e9)
+        began = min(now, int(row.created_at.timestamp() * 1e9))
         span = _tracer.start_span(
             f"send {kind.__name__}", _parent(headers.get("traceparent")), SpanKind.CLIENT, attributes, start_time=began
         )
