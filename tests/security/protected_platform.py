@@ -24,11 +24,11 @@ from makegood_stack.embedded import EmbeddedServers
 from makegood_stack.packages import Programs
 from makegood_stack.ports import SERVICES, free_port, free_ports
 from makegood_testkit.certificates import Authority, Certificate
+from makegood_testkit.collector import Collector
 from makegood_testkit.identity import Identity
 from makegood_testkit.production import PASSWORD, production_environment
 from makegood_testkit.tls import documents, server_context, tls_before
 
-from ..collector import Collector
 from .kafka_cluster import ROOT, Cluster, start_cluster
 
 ISSUER = "https://identity.example.org"
