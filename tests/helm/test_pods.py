@@ -174,3 +174,5 @@ def test_work_scales_by_the_topics_it_consumes_and_never_to_zero() -> None:
         assert name.endswith("-serve") or name == "gateway"
         assert "replicas" not in named("production", "Deployment")[name]["spec"]
         assert each["spec"]["minReplicas"] >= 2
+        (metric,) = each["spec"]["metrics"]
+        assert metric["resource"]["target"] == {"type": "AverageValue", "averageValue": "600m"}

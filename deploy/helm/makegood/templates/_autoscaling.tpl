@@ -25,7 +25,8 @@ spec:
   maxReplicas: {{ .autoscaling.maxReplicas }}
   metrics:
   - type: Resource
-    resource: { name: cpu, target: { type: Utilization, averageUtilization: {{ .autoscaling.cpuPercent }} } }
+    # Not a share of the request: a process uses one core at most, whatever it asks for.
+    resource: { name: cpu, target: { type: AverageValue, averageValue: {{ .autoscaling.cpu }} } }
   behavior:
     scaleUp:
       policies: [{ type: Pods, value: 4, periodSeconds: 15 }]
