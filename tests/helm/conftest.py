@@ -24,7 +24,7 @@ def _helm() -> None:
 @cache
 def manifests(values: str) -> list[dict[str, Any]]:
     """Every object of the chart with one of the sets."""
-    return [each for each in yaml.safe_load_all(helm.template(CHART, value_sets()[values])) if each]
+    return [each for each in yaml.load_all(helm.template(CHART, value_sets()[values]), Loader=yaml.CSafeLoader) if each]
 
 
 def named(values: str, kind: str) -> dict[str, dict[str, Any]]:
