@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from makegood_devtools.errors import UserError
 from makegood_stack.config import PARTS, Choices, Stack
 from makegood_stack.home import Home, find_root
@@ -74,3 +75,28 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(option: str) -> None:
 def test_a_service_cannot_be_split_and_whole_at_once() -> None:
     with pytest.raises(UserError, match="choose one"):
         Choices().changed(None, None, ["booking=2", "booking-serve=2"])
+
+
+class _Compose(yaml.SafeLoader):
+    """Reads what Compose merges: values with its tags `!reset` and `!override`, too."""
+
+
+def _untagged(loader: yaml.SafeLoader, node: yaml.Node) -> object:
+    return loader.construct_mapping(node, deep=True) if isinstance(node, yaml.MappingNode) else []
+
+
+for _tag in ("!reset", "!override"):
+    _Compose.add_constructor(_tag, _untagged)
+
+
+def test_containers_by_role_have_both_roles_of_each_service_and_the_gateway_finds_those_that_serve() -> None:
+    file = find_root() / "deploy" / "containers" / "by-role.yml"
+    services = yaml.load(file.read_text(), Loader=_Compose)["services"]
+    for service in SERVICES:
+        assert services[service]["scale"] == 0
+        for role in ("serve", "work"):
+            assert services[f"{service}-{role}"]["extends"]["service"] == service
+            assert services[f"{service}-{role}"]["command"] == [role]
+        assert services[f"{service}-serve"]["networks"]["default"]["aliases"] == [service]
+        assert "networks" not in services[f"{service}-work"]
+        assert f"{service}-serve" in services["gateway"]["depends_on"]
