@@ -48,9 +48,8 @@ class Mails:
     def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == (b"care", PASSWORD.encode()))
 
-    def texts(self) -> list[str]:
-        parsed = (message_from_bytes(mail, policy=policy.default) for mail in self.taken)
-        return [str(body.get_content()) for mail in parsed if (body := mail.get_body(("plain",)))]
+    def subjects(self) -> list[str]:
+        return [str(message_from_bytes(mail, policy=policy.default)["Subject"]) for mail in self.taken]
 
 
 @dataclass
