@@ -12,8 +12,8 @@ PROMISES: Final = (
         name="NotMadeGood",
         severity="critical",
         signal=f"""
-            sum by (namespace) (increase(makegood_events_total{{{event("booking.ProviderMissed")}}}[15m] offset 5m))
-            - sum by (namespace) (increase(makegood_made_good_seconds_count{{step="credit"}}[20m]))
+            sum by (namespace) (increase(makegood_events_total{{{event("booking.ProviderMissed")}}}[30m] offset 5m))
+            - sum by (namespace) (increase(makegood_made_good_seconds_count{{step="credit"}}[35m]))
         """,
         above=0.5,
         minutes=5,
