@@ -67,7 +67,7 @@ class Release:
         }
         self.values.write_text(string.Template(VALUES.read_text()).substitute(names))
 
-    def install(self, *words: str, wait: int = 420) -> float:
+    def install(self, *words: str, wait: int = 300) -> float:
         """Installs or upgrades, and waits until everything runs. Returns the seconds it took. Raises Failed."""
         began = time.monotonic()
         if not self.scales_by_lag:
@@ -83,7 +83,7 @@ class Release:
             "--wait",
             "--wait-for-jobs",
             f"--timeout={wait}s",
-            seconds=wait + 60,
+            seconds=6 * wait,  # each hook may wait as long as the rest
         )
         return time.monotonic() - began
 
@@ -147,9 +147,10 @@ class Release:
         """The names of all pods, with those that are stopping."""
         return {pod["metadata"]["name"] for pod in self.cluster.get("pods", "", "--selector", _OURS)}
 
-    def images_run(self) -> set[str]:
-        """The images of the services' pods."""
-        return {c["image"] for pod in self.pods() for c in pod["spec"]["containers"] if "envoy" not in c["image"]}
+    def unsettled(self) -> list[str]:
+        """The Deployments that do not run with as many ready pods of their newest version as they are to have."""
+        found = self.cluster.get("deployments", "", "--selector", _OURS)
+        return [deployment["metadata"]["name"] for deployment in found if not _is_settled(deployment)]
 
     def ready(self, component: str, count: int, *, seconds: float = 180) -> list[dict[str, Any]]:
         """The pods of a component, once so many of them are ready and no others are left."""
@@ -174,3 +175,9 @@ class Release:
 def _is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod["status"].get("conditions", [])
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _is_settled(deployment: dict[str, Any]) -> bool:
+    wanted, status = deployment["spec"]["replicas"], deployment["status"]
+    counts = (status.get("updatedReplicas", 0), status.get("readyReplicas", 0), status.get("replicas", 0))
+    return counts == (wanted, wanted, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from makegood_testkit.platform import Cast, Platform
@@ -21,5 +22,5 @@ async def test_the_data_is_there_after_uninstalling_and_installing_again(
     await asyncio.to_thread(release.install)
     await asyncio.to_thread(release.reachable)
     assert (await cast.settled(session, "confirmed", "held"))["id"] == session["id"]
-    await cast.book()
+    await cast.book(timedelta(days=6))
     assert await asyncio.to_thread(platform.audit) == []

@@ -85,7 +85,7 @@ def test_autoscaling_of_what_serves_sees_its_processor_time(release: Release) ->
     def utilization() -> Any:
         scaler = release.cluster.get("horizontalpodautoscaler", release.named("booking-serve"))
         metrics = scaler["status"].get("currentMetrics") or []
-        return [metric["resource"]["current"].get("averageUtilization") for metric in metrics if "resource" in metric]
+        return [metric["resource"]["current"].get("averageValue") for metric in metrics if "resource" in metric]
 
     until(
         lambda: [seen for seen in utilization() if seen is not None], seconds=180, what="the processor time of booking"

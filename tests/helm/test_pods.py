@@ -170,6 +170,8 @@ def test_work_scales_by_the_topics_it_consumes_and_never_to_zero() -> None:
             about = trigger["metadata"]
             assert about["consumerGroup"] == name.removesuffix("-work")
             assert (about["offsetResetPolicy"], about["excludePersistentLag"]) == ("latest", "true")
+            # KEDA asks from its own namespace, in which a short name is another service's or nobody's.
+            assert about["bootstrapServers"] == "makegood-kafka-bootstrap.makegood.svc:9093"
     for name, each in named("production", "HorizontalPodAutoscaler").items():
         assert name.endswith("-serve") or name == "gateway"
         assert "replicas" not in named("production", "Deployment")[name]["spec"]
