@@ -31,6 +31,10 @@ WRONG = [
     ("services.credits.settings.KAFKA_SASL_USERNAME=credits", "set it to null, or use SASL_SSL"),
     ("gateway.ingress.enabled=true", "'/gateway/ingress/host'"),
     ("gateway.httpRoute.enabled=true", "'/gateway/httpRoute/parentRefs'"),
+    (
+        "gateway.tls.secret=tls,gateway.httpRoute.enabled=true,gateway.httpRoute.parentRefs[0].name=public",
+        "set one of the two",
+    ),
     ("gateway.options.rate-limits=1", "'rate-limits'"),
     ("gateway.service.port=0", "'/gateway/service/port': minimum: got 0, want 1"),
     ("images.digests.booking=latest", "'/images/digests/booking'"),
