@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ import yaml
 from makegood_devtools.errors import UserError
 from makegood_stack.config import PARTS, Choices, Stack
 from makegood_stack.home import Home, find_root
-from makegood_stack.ports import SERVICES
+from makegood_stack.ports import LISTEN, SERVICES
+from makegood_stack.processes import Running
 from makegood_stack.services import _addresses, service_specs
+from makegood_stack.up import check_ports
+from makegood_testkit.platform import free_offset
 
 
 def stack(tmp_path: Path, *scaled: str, role: str | None = None, earlier: Choices | None = None) -> Stack:
@@ -100,3 +104,15 @@ def test_containers_by_role_have_both_roles_of_each_service_and_the_gateway_find
         assert services[f"{service}-serve"]["networks"]["default"]["aliases"] == [service]
         assert "networks" not in services[f"{service}-work"]
         assert f"{service}-serve" in services["gateway"]["depends_on"]
+
+
+def test_a_port_that_a_process_of_the_stack_holds_is_free_for_the_one_that_replaces_it(tmp_path: Path) -> None:
+    """`booking` holds the port that `booking-serve` gets. Somebody else's process is named."""
+    offset = free_offset()
+    port = 8101 + offset
+    base = Stack(Home(root=find_root(), state=tmp_path), Choices(port_offset=offset, scale={"booking-serve": 1}))
+    running = {"booking": Running("booking", 1, "", "", {"booking": port})}
+    with socket.create_server((LISTEN, port)):
+        check_ports(base, frozenset({"booking"}), running)
+        with pytest.raises(UserError, match=f"port {port} for booking-serve is taken"):
+            check_ports(base, frozenset({"booking"}), {})
