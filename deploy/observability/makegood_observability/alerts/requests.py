@@ -48,7 +48,7 @@ REQUESTS: Final = (
         below=1,
         minutes=1,
         summary="The gateway has no healthy process of {{ $labels.envoy_cluster_name }} to send requests to.",
-        description="All requests to this service get 503 with Retry-After.",
+        description="The gateway sends requests all the same. They fail if the processes are gone or have no database.",
     ),
     Alert(
         name="AnswersSlow",
