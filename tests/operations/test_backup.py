@@ -79,11 +79,11 @@ async def missed_mails(cast: Cast) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.rule("REL-1", "NOTE-2", "MISS-2")
+@pytest.mark.rule("REL-1", "NOTE-2", "NOTE-5", "MISS-2")
 async def test_what_was_lost_with_the_databases_is_named_and_nobody_is_told_twice(
     own: Platform, tmp_path: Path
 ) -> None:
-    cast, backup = await own.cast(), tmp_path / "backup"
+    cast, erased, backup = await own.cast(), await own.cast(), tmp_path / "backup"
     await miss(cast, await cast.confirmed())
     kept = await cast.confirmed(timedelta(days=9))
     load = await MixedLoad.prepare(own, members=8, providers=4)
@@ -94,6 +94,8 @@ async def test_what_was_lost_with_the_databases_is_named_and_nobody_is_told_twic
         assert "complete" in await command(own, "backup", str(backup))
         booked = len(load.ledger.booked)
         lost = await cast.book(timedelta(days=6))
+        person = f"/v1/people/{erased.member.subject}"
+        await erased.support.delete(person, params={"reason": "law_requires_it", "now": "true"})
         await eventually(lambda: len(load.ledger.booked) >= booked + 10, seconds=60)
     finally:
         load.stop()
@@ -122,10 +124,14 @@ async def test_what_was_lost_with_the_databases_is_named_and_nobody_is_told_twic
     assert kept["id"] in {entity["key"] for entity in report["rolled_back"]}
     assert report["handled_by"] == {}, "a database of the backup has handled what is later than it"
     assert report["sent_already"] > 0
+    assert report["erased_again"] == [erased.member.subject]
 
     await asyncio.to_thread(own.up)
     await drained(own)
     assert await asyncio.to_thread(own.audit) == []
+    assert (await erased.support.get(f"{person}/erasure"))["state"] == "erased", (
+        "the restore brought back who was erased"
+    )
     assert (await cast.session(kept))["status"] == "confirmed"
     await cast.balance(available=3, held=1)
     await miss(cast, kept)

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import MessageDelivered, MessageFailed, PersonErased, TokensRevoked
 from makegood_contracts.events.deliveries import DeliveryFact
 from makegood_contracts.events.sessions import SessionFact
+from makegood_contracts.topics import ACCESS, HOLDS, RESERVATIONS
 from makegood_devtools.errors import UserError
 
 from makegood_stack.backup import later, offsets
@@ -61,6 +63,10 @@ _REMINDS: Final = frozenset({"reminder", "to-provider-reminder", "reconfirm-aske
 """Templates that come from deadlines, several times for a session, and each for one start."""
 _BY_HAND: Final = frozenset({"InvoicePaid", "PaymentRefunded", "CreditAdjusted", "PolicyChanged"})
 """Facts that no service can find out again: somebody paid, or decided."""
+
+
+_FOLLOW: Final = (RESERVATIONS, HOLDS, *ACCESS.values())
+"""Topics of what follows from sessions and requests, which the report need not list as well."""
 
 
 @dataclass
@@ -127,8 +133,6 @@ async def _require_untouched(databases: Mapping[str, Any], manifest: Manifest) -
 
 
 async def _unsent(databases: Mapping[str, Any]) -> set[str]:
-    import msgspec
-
     rows = [row for connection in databases.values() for row in await connection.fetch(_UNSENT)]
     return {dict(msgspec.json.decode(row[0], type=list[tuple[str, str]])).get("ce_id", "") for row in rows}
 
@@ -218,7 +222,7 @@ def _tell_of(withdrawn: Sequence[Received[Any]], known: Mapping[str, datetime], 
     """Lists what people have to look at: lost sessions, entities that went back, payments and decisions."""
     entities: dict[tuple[str, str], list[Received[Any]]] = {}
     for one in withdrawn:
-        if isinstance(one.event, DeliveryFact) or one.event.topic.name.endswith(".access.v1"):
+        if isinstance(one.event, DeliveryFact) or one.event.topic in _FOLLOW:
             continue
         entities.setdefault((one.event.topic.name, one.key), []).append(one)
         if type(one.event).__name__ in _BY_HAND:

@@ -51,7 +51,12 @@ def checked(stack: Stack, asked: Asked) -> Manifest:
 
 
 def start_servers(stack: Stack, console: Console) -> None:
-    """Starts the servers of an embedded platform, without the services. Raises UserError if a service is running."""
+    """Starts the servers of an embedded platform, without the services. Raises UserError if a service is running.
+
+    Servers in containers must be running already.
+    """
+    if stack.logins:
+        return
     running = Supervisor(stack.home).running()
     services = [name for name in running if name.partition("-")[0] in SERVICES]
     if services:
