@@ -112,7 +112,6 @@ async def test_what_was_lost_with_the_databases_is_named_and_nobody_is_told_twic
 
     # A database server with everything on it is gone. The topics and the mailboxes are still there.
     assert "must not run" in await refused(own, "restore", str(backup))
-    await own.close()
     stop(own, "gateway", *SERVICES, "postgresql")
     shutil.rmtree(own.stack.folder("postgresql"))
     await command(own, "restore", str(backup), "--step", "databases")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from makegood_devtools.join_key import make_join_key
 from makegood_stack import up as starting
 from makegood_stack.ports import LISTEN, SERVICES
 from makegood_stack.processes import Running, Spec, Supervisor
@@ -120,6 +121,7 @@ async def test_both_releases_work_side_by_side_while_one_replaces_the_other(plac
     try:
         servers = frozenset({"kafka", "postgresql", "redis", "mail"})
         await asyncio.to_thread(starting.up, platform.home, platform.choices, platform.console, servers)
+        await asyncio.to_thread(make_join_key, platform.home.join_links)
         await releases.migrate("previous")
         for number in (1, 2):
             await asyncio.gather(*(releases.start("previous", service, number) for service in SERVICES))

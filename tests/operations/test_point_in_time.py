@@ -65,7 +65,6 @@ async def test_a_recovery_to_a_cut_fits_the_topics(archived: tuple[Server, Path]
         assert result.returncode == 0, result.stderr
         lost = await cast.book(timedelta(days=6))
         await drained(platform)
-        await platform.close()
 
         supervisor = Supervisor(platform.home)
         supervisor.stop([record for name, record in supervisor.running().items() if name in ("gateway", *SERVICES)])

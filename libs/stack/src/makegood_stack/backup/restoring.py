@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 from makegood_devtools.errors import UserError
+from makegood_devtools.join_key import make_join_key
 from rich.console import Console
 
 from makegood_stack import kafka, postgres
@@ -61,6 +62,7 @@ def start_servers(stack: Stack, console: Console) -> None:
     services = [name for name in running if name.partition("-")[0] in SERVICES]
     if services:
         raise UserError(f"{', '.join(services)} must not run while databases are restored. Stop them: makegood down")
+    make_join_key(stack.home.join_links)  # on a new machine; the role migrate checks all settings
     needed = frozenset(part for part in (kafka.NAME, postgres.NAME) if stack.is_embedded(part))
     if needed:
         starting.up(stack.home, Choices.remembered(stack.home), console, needed | {"mail"})
