@@ -83,7 +83,7 @@ async def missed_mails(cast: Cast) -> int:
     return sum(mail["Subject"] == MISSED for mail in found)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.rule("REL-1", "NOTE-2", "NOTE-5", "MISS-2")
 async def test_what_was_lost_with_the_databases_is_named_and_nobody_is_told_twice(
     own: Platform, tmp_path: Path
