@@ -77,7 +77,7 @@ async def miss(cast: Cast, session: dict[str, Any]) -> None:
 
 async def missed_mails(cast: Cast) -> int:
     """How many e-mails about a missed session the member got, in all."""
-    query = {"query": f"to:{address(cast.member)}", "limit": 5000}
+    query: dict[str, str | int] = {"query": f"to:{address(cast.member)}", "limit": 5000}
     async with httpx.AsyncClient(base_url=cast.platform.stack.mail_url, trust_env=False, timeout=30) as http:
         found = (await http.get("/api/v1/search", params=query)).json()["messages"]
     return sum(mail["Subject"] == MISSED for mail in found)
