@@ -15,18 +15,23 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
+from makegood_chassis.metrics import LABELS
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import SessionConfirmed
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SERVICES, TOPICS, dead_letters
+from makegood_stack.ports import LISTEN
 from makegood_testkit.collector import Collector
 from makegood_testkit.forging import write
 from makegood_testkit.platform import PHONE, WHAT, WHO, Cast, Platform
+from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = [pytest.mark.rule("SEC-3"), pytest.mark.last]
 
 _CANARIES = re.compile("|".join((WHO, WHAT, re.escape(PHONE), PHONE[1:], "eyJhbGciOi")).encode(), re.IGNORECASE)
 """`eyJhbGciOi` begins every access token."""
+_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}|(member|provider|support|ops)-[0-9a-f]{4}|@")
+"""Ids of sessions, rooms and events, and of people in stories."""
 _PEOPLE = re.compile("|".join((WHO, re.escape(PHONE))), re.IGNORECASE)
 
 
@@ -143,6 +148,20 @@ async def test_no_log_has_any_of_it(platform: Platform) -> None:
     logs: list[Path] = sorted(platform.home.logs.glob("*.log*"))
     assert {f"{name}.log" for name in (*SERVICES, "gateway")} <= {path.name for path in logs}
     found = [each for path in logs for each in _found(path.name, path.read_bytes())]
+    assert not found[:5]
+
+
+async def test_no_metric_has_any_of_it_or_an_id_of_anybody(cast: Cast) -> None:
+    found: list[str] = []
+    for service in SERVICES:
+        port = list(cast.platform.stack.ports.of_process(service, 1).values())[-1]
+        served = (await cast.platform.gateway.http.get(f"http://{LISTEN}:{port}/metrics")).raise_for_status().text
+        found += _found(service, served.encode())
+        samples = [sample for family in text_string_to_metric_families(served) for sample in family.samples]
+        assert len(samples) > 500
+        values = {(name, value) for sample in samples for name, value in sample.labels.items()}
+        assert {name for name, _ in values} <= {*LABELS, "le", "service_name", "makegood_role"}
+        found += [f"{service}: {name}={value}" for name, value in values if _IDS.search(value)]
     assert not found[:5]
 
 

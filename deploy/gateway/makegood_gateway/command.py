@@ -28,6 +28,10 @@ def _server(path: str = "") -> Callable[[str], WebServer]:
     return parse
 
 
+def _server_if_any(text: str) -> WebServer | None:
+    return _server()(text) if text else None
+
+
 def _parser() -> argparse.ArgumentParser:
     known = GatewaySettings
     parser = argparse.ArgumentParser(
@@ -109,9 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--otlp",
-        type=_server(),
+        type=_server_if_any,
         metavar="URL",
-        help="OTEL_EXPORTER_OTLP_ENDPOINT of the services: OpenTelemetry collector (OTLP over HTTP); or HOST:PORT",
+        help="OTEL_EXPORTER_OTLP_ENDPOINT of the services: OpenTelemetry collector (OTLP over HTTP); or HOST:PORT; empty: none",
     )
     parser.add_argument(
         "--otlp-ca", type=Path, metavar="FILE", help="PEM file of the certificate authorities for it (as above)"
