@@ -20,7 +20,7 @@ from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import SessionConfirmed
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SERVICES, TOPICS, dead_letters
-from makegood_stack.ports import LISTEN
+from makegood_stack.ports import LISTEN, PROBES_ABOVE
 from makegood_testkit.collector import Collector
 from makegood_testkit.forging import write
 from makegood_testkit.platform import PHONE, WHAT, WHO, Cast, Platform
@@ -154,7 +154,7 @@ async def test_no_log_has_any_of_it(platform: Platform) -> None:
 async def test_no_metric_has_any_of_it_or_an_id_of_anybody(cast: Cast) -> None:
     found: list[str] = []
     for service in SERVICES:
-        port = list(cast.platform.stack.ports.of_process(service, 1).values())[-1]
+        port = cast.platform.stack.ports.of(service) + PROBES_ABOVE
         served = (await cast.platform.gateway.http.get(f"http://{LISTEN}:{port}/metrics")).raise_for_status().text
         found += _found(service, served.encode())
         samples = [sample for family in text_string_to_metric_families(served) for sample in family.samples]
