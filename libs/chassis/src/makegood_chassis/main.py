@@ -60,7 +60,7 @@ def _run(service: Service, role: str) -> None:
         return
     if values.migrate:
         _migrate_apart(service)
-    tracing.configure_traces(service.name, values.otlp_endpoint)
+    tracing.configure_traces(service.name, role, values.otlp_endpoint)
     REGISTRY_OF_PROCESS.set_target_info({"service_name": f"makegood-{service.name}", "makegood_role": role})
     runtime = Runtime(service, role)
     # Everything imported and wired so far lives as long as the process, so the garbage collector can skip it.

@@ -6,7 +6,9 @@ an error's text, or anything else that a person wrote. Who begins a trace decide
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -34,7 +36,7 @@ _propagator: Final = TraceContextTextMapPropagator()
 _tracer: trace.Tracer | None = None
 
 
-def configure_traces(service: str, endpoint: str) -> None:
+def configure_traces(service: str, role: str, endpoint: str) -> None:
     """Sends spans to the OpenTelemetry collector at `endpoint`. Without one, no spans are made."""
     if not endpoint:
         return
@@ -43,7 +45,12 @@ def configure_traces(service: str, endpoint: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    provider = TracerProvider(resource=Resource.create({"service.name": f"makegood-{service}"}))
+    resource = {
+        "service.name": f"makegood-{service}",
+        "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
+        "makegood.role": role,
+    }
+    provider = TracerProvider(resource=Resource.create(resource))
     exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=_EXPORT_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
