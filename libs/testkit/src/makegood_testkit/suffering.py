@@ -31,7 +31,7 @@ GOOD: Final = frozenset({200, 201})
 
 @dataclass(frozen=True)
 class Seen:
-    """One answer. `status` 0: the connection broke. `clear`: a success, a rule's refusal, or a 503 as promised."""
+    """One answer. `status` 0: the connection broke. `clear`: a success, a rule's refusal, or a 503 or 504 as promised."""
 
     what: str
     begun: float
@@ -45,7 +45,7 @@ def _is_clear(answer: httpx.Response) -> bool:
     if answer.status_code < 500:
         return True
     kind = answer.headers.get("content-type", "")
-    return answer.status_code == 503 and kind == "application/problem+json" and "retry-after" in answer.headers
+    return answer.status_code in (503, 504) and kind == "application/problem+json" and "retry-after" in answer.headers
 
 
 @dataclass
