@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=DEPENDENCIES, default=DEPENDENCIES)
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=FAULTS)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the platform
     sys.stdout.write("| dependency | fault | longest request | answers | not ready after | all well after |\n")
     sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
     with temporary_folder() as folder, faulty_platform(folder) as faulty:

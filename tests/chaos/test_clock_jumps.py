@@ -35,7 +35,7 @@ class MovableClock:
         self.log = folder / "movable.log"
 
     def jump(self, seconds: int) -> None:
-        self._file.write_text(f"{seconds:+}s\n")
+        self._file.write_text(f"{seconds:+}\n")
 
     @contextmanager
     def of(self, platform: Platform, service: str) -> Iterator[None]:

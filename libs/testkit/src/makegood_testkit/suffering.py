@@ -56,11 +56,11 @@ class Probes:
     ready: dict[str, list[tuple[float, bool, str]]] = field(default_factory=dict)
     """By service: when readiness changed, to what, and why."""
     dead: list[str] = field(default_factory=list)
-    """Probes of /livez that failed or took longer than a second."""
+    """Probes of /livez that failed or took longer than three seconds."""
 
     async def run(self) -> None:
         """Looks until cancelled."""
-        async with httpx.AsyncClient(timeout=3, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
             await asyncio.gather(*(self._follow(http, service) for service in SERVICES))
 
     async def _follow(self, http: httpx.AsyncClient, service: str) -> None:
@@ -70,7 +70,7 @@ class Probes:
             try:
                 begun = time.monotonic()
                 alive = await http.get(f"{base}/livez")
-                if alive.status_code != 200 or time.monotonic() - begun > 1:
+                if alive.status_code != 200 or time.monotonic() - begun > 3:
                     self.dead.append(f"{service} {alive.status_code} after {time.monotonic() - begun:.1f} s")
                 answer = await http.get(f"{base}/readyz")
                 if not changes or changes[-1][1] != answer.is_success:
@@ -103,6 +103,8 @@ class Traffic:
     seen: list[Seen] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
     """Sessions whose request was answered with 201 or 202."""
+    _booked: str | None = None
+    """The session that is not cancelled yet."""
 
     def requests(self) -> Mapping[str, Callable[[], Awaitable[httpx.Response]]]:
         cast = self.cast
@@ -160,15 +162,17 @@ class Traffic:
         """Books and cancels, so that neither slots nor credits run out."""
         first = await self.cast.start_in(timedelta(days=4))
         for turn in itertools.cycle(range(400)):
+            if self._booked is not None:
+                path, key = f"/v1/sessions/{self._booked}/cancel", str(uuid.uuid4())
+                await self._insist("cancel", partial(self.cast.member.send, "POST", path, {}, key=key, wait=5))
+                self._booked = None
             key, body = str(uuid.uuid4()), self.cast.booking_body(first + turn * timedelta(hours=1))
             booked = await self._insist(
                 "book", partial(self.cast.member.send, "POST", "/v1/sessions", body, key=key, wait=5)
             )
             if booked.status_code in (201, 202):
-                session = str(booked.json()["id"])
-                self.accepted.add(session)
-                path, ended = f"/v1/sessions/{session}/cancel", str(uuid.uuid4())
-                await self._insist("cancel", partial(self.cast.member.send, "POST", path, {}, key=ended, wait=5))
+                self._booked = str(booked.json()["id"])
+                self.accepted.add(self._booked)
             await asyncio.sleep(_PAUSE)
 
     async def _buy(self) -> None:
