@@ -80,7 +80,10 @@ async def test_a_full_disk_loses_nothing(server: str) -> None:
                 assert outcome.unclear == [], told
                 assert outcome.dead == [], told
                 assert None not in (*outcome.ready_again.values(), *outcome.served_again.values()), told
-                assert any(outcome.not_ready.values()), told
+                if server == kafka.NAME:  # which ends
+                    assert any(outcome.not_ready.values()), told
+                else:  # which still answers what needs no room
+                    assert any(503 in counts for counts in outcome.answers.values()), told
                 assert "No space left" in platform.home.log(server).read_text(errors="replace")
                 assert await lost(platform, traffic) == []
             finally:

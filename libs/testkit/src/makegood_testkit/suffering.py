@@ -223,6 +223,7 @@ async def suffer(
 
     try:
         await _until(lambda: all_work(0), 30, lambda: f"{traffic.seen[-12:]}")
+        probes.dead.clear()  # processes may have been starting
         begun = time.monotonic()
         await asyncio.to_thread(begin)
         await asyncio.sleep(seconds)
