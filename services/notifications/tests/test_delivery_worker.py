@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_chassis.database import Database
+from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging.failpoints import Failpoint
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
 from makegood_notifications.delivery_worker import DeliveryWorker
 from makegood_notifications.mail.carrier import EmailCarrier
+from makegood_notifications.store import deliveries
+from makegood_notifications.store.deliveries import Finished
 from makegood_notifications.store.news import News
 from makegood_testkit.service import received
 from makegood_testkit.waiting import eventually
@@ -154,6 +157,33 @@ async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(ha
         await harness.inbox.open()
         await harness.inbox.wait(1)
         await harness.settled()
+    assert await harness.rows(
+        "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
+    ) == [("sent", 1)]
+
+
+@pytest.mark.rule("REL-9", "NOTE-2")
+async def test_a_result_waits_for_the_database_and_the_mail_is_not_sent_again(
+    harness: NotificationsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = deliveries.finish
+    away = 3
+
+    async def once_it_is_back(unit: UnitOfWork, done: Sequence[Finished]) -> Any:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise ConnectionResetError
+        return await finish(unit, done)
+
+    monkeypatch.setattr(deliveries, "finish", once_it_is_back)
+    await harness.only_member()
+    await harness.reserved()
+    await harness.happen(harness.missed())
+    async with harness.sending():
+        await harness.inbox.wait(1)
+        await harness.settled()
+    assert len(harness.inbox.mails) == 1
     assert await harness.rows(
         "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
     ) == [("sent", 1)]

@@ -18,7 +18,7 @@ from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.made_good import made_good
 from makegood_chassis.messaging import failpoints
-from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.messaging.failures import is_transient, until_it_passes
 from makegood_chassis.real_time import utc_now
 from makegood_contracts.events import MessageDelivered, MessageFailed
 from opentelemetry.trace import SpanKind
@@ -124,6 +124,8 @@ class DeliveryWorker:
             database, self._record, at_once=1, linger=self._linger
         )
         self._running = False
+        self._unrecorded = 0
+        """Results that wait for the database. Until they are recorded, nothing more is leased: it might be the same messages."""
         self._attempts = 0
         self._all_answered = asyncio.Event()
         CHANNEL_UNREACHABLE.labels(self._channel).set_function(lambda: time.monotonic() < self._closed_until)
@@ -135,7 +137,7 @@ class DeliveryWorker:
 
     def capacity(self) -> int:
         """How many more deliveries it can send now."""
-        if not self._running or time.monotonic() < self._closed_until:
+        if not self._running or self._unrecorded or time.monotonic() < self._closed_until:
             return 0
         # If the channel was away, one delivery tries it first.
         return max(0, (self._at_once if not self._knocks else 1) - len(self._in_hand))
@@ -219,7 +221,24 @@ class DeliveryWorker:
             if not self._attempts:
                 self._all_answered.set()
         failpoints.reached("delivery.attempted")
-        await self._finish.submit(outcome)
+        await self._keep(outcome)
+
+    async def _keep(self, outcome: AttemptResult) -> None:
+        """Records the result, if necessary when the database is back: the message would be sent again, or count as unknown."""
+        waits = False
+
+        def failed(error: BaseException, attempts: int) -> None:
+            nonlocal waits
+            if not waits:
+                waits = True
+                self._unrecorded += 1
+
+        try:
+            await until_it_passes(
+                lambda: self._finish.submit(outcome), given_up=lambda: not self._running, failed=failed, longest=0.5
+            )
+        finally:
+            self._unrecorded -= waits
 
     async def _linger(self) -> None:
         if self._attempts:
