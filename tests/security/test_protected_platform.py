@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -52,6 +53,7 @@ async def test_a_missed_session_is_made_good_over_protected_links_alone(platform
         await eventually(lambda: f"makegood-{service}".encode() in platform.traces.received, what="spans")  # noqa: B023
     await _every_session_is_encrypted(platform)
     await _signals_are_heard(platform)
+    await _tell_the_audit_the_time(platform)
     audit = _makegood(platform, "auditor", "audit", "--json")
     assert audit.returncode == 0, audit.stdout + audit.stderr
     assert json.loads(audit.stdout)["violations"] == []
@@ -97,6 +99,17 @@ async def _missed_session(platform: Protected) -> dict[str, Any]:
 
     found: dict[str, Any] = await eventually(ended, seconds=30)
     return found
+
+
+async def _tell_the_audit_the_time(platform: Protected) -> None:
+    """It reads the offset of development from the databases, which services ignore in production."""
+    ahead = float(platform.clock_file.read_text())
+    for service in SERVICES:
+        owner = await asyncpg.connect(platform.database_url(service, "_owner"))
+        try:
+            await owner.execute("UPDATE clock SET offset_seconds = $1", ahead)
+        finally:
+            await owner.close()
 
 
 async def _every_session_is_encrypted(platform: Protected) -> None:
@@ -181,11 +194,15 @@ async def test_a_service_reads_no_topic_that_it_does_not_handle(service: Service
 
 
 async def _is_read(consumer: AIOKafkaConsumer, topic: str) -> bool:
-    consumer.assign([TopicPartition(topic, 0)])
-    try:
-        await consumer.getmany(timeout_ms=500)
-    except TopicAuthorizationFailedError:
-        return False
+    """A fetch that the broker answers tells the topic's end, even if there is nothing in it."""
+    place = TopicPartition(topic, 0)
+    consumer.assign([place])
+    async with asyncio.timeout(30):
+        while consumer.highwater(place) is None:
+            try:
+                await consumer.getmany(place, timeout_ms=100)
+            except TopicAuthorizationFailedError:
+                return False
     return True
 
 
