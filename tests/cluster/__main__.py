@@ -27,7 +27,7 @@ In another one:
 
   curl http://127.0.0.1:8080/v1/policies/current -H "Authorization: Bearer $(.venv/bin/makegood token --role member --subject me)"
 
-To delete it with all data: python -m tests.cluster down
+To delete it with all data: .venv/bin/python -m tests.cluster down
 """
 
 
