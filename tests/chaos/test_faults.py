@@ -104,4 +104,4 @@ async def test_the_platform_survives_every_fault_of_every_dependency(
     faulty: FaultyPlatform, traffic: Traffic, fault: Fault
 ) -> None:
     for dependency in (*sorted(NEEDED), None):
-        await _hold(faulty, traffic, dependency, fault, 12)
+        await _hold(faulty, traffic, dependency, fault, 8)

@@ -75,7 +75,7 @@ async def test_a_full_disk_loses_nothing(server: str) -> None:
                     (disk / "filler").unlink()
                     platform.up()  # a server that found no room may have ended itself
 
-                outcome = await suffer(platform, traffic, begin, heal, seconds=20, recovery=40)
+                outcome = await suffer(platform, traffic, begin, heal, seconds=12, recovery=40)
                 told = json.dumps(asdict(outcome), indent=1)
                 assert outcome.unclear == [], told
                 assert outcome.dead == [], told
