@@ -97,7 +97,11 @@ class Prometheus:
         for job, target in self._targets.items():
             address, _, path = target.partition("/")
             jobs.append(
-                {"job_name": job, "metrics_path": f"/{path}", "static_configs": [{"targets": [address]}]},
+                {
+                    "job_name": job,
+                    "metrics_path": f"/{path}",
+                    "static_configs": [{"targets": [address] if address else []}],
+                },
             )
         every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
         text = yaml.safe_dump({"global": every, "rule_files": names, "scrape_configs": jobs})
@@ -105,7 +109,7 @@ class Prometheus:
 
     def forget(self, job: str) -> None:
         """Stops scraping a job, as if nothing announced its targets any more."""
-        del self._targets[job]
+        self._targets[job] = ""  # without the job itself, Prometheus would go on for minutes with what it last saw
         self._write()
         self._http.post("/-/reload").raise_for_status()
 
