@@ -9,7 +9,8 @@ import pytest
 import yaml
 from makegood_contracts.kafka_users import users
 from makegood_contracts.topics import SERVICES, TOPICS
-from makegood_testkit import helm, servers_chart
+from makegood_stack import sizing
+from makegood_testkit import chart, helm, servers_chart
 
 SETS = tuple(servers_chart.value_sets())
 
@@ -107,6 +108,14 @@ def test_each_service_has_a_database_and_its_four_logins() -> None:
     assert [name for name, each in objects("production")["Database"].items() if "extensions" in each["spec"]] == [
         "makegood-availability"
     ]
+
+
+def test_postgresql_has_room_for_the_pods_that_production_begins_with() -> None:
+    (cluster,) = objects("production")["Cluster"].values()
+    pods = yaml.safe_load(chart.value_sets()["production"].read_text())
+    serve, work = (pods[role]["autoscaling"]["minReplicas"] for role in ("serve", "work"))
+    each = serve * (sizing.POOL + sizing.OF_SERVE) + work * (sizing.POOL + sizing.OF_WORK)
+    assert int(cluster["spec"]["postgresql"]["parameters"]["max_connections"]) > len(SERVICES) * each
 
 
 def test_uninstalling_deletes_no_data() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from makegood_contracts.kafka_users import users
 from makegood_testkit import helm
 from makegood_testkit.chart import CHART, ROOT, value_sets
 
@@ -56,6 +57,14 @@ def test_a_wrong_value_is_refused_with_its_place(wrong: str, advice: str) -> Non
 def test_without_values_helm_names_what_is_needed() -> None:
     with pytest.raises(ValueError, match="missing properties 'KAFKA_BOOTSTRAP_SERVERS', 'JWKS_URL', 'PUBLIC_BASE_URL'"):
         helm.template(CHART)
+
+
+def test_each_login_at_kafka_is_a_user_of_the_contracts() -> None:
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    of_services = {name: each["settings"]["KAFKA_SASL_USERNAME"] for name, each in defaults["services"].items()}
+    known = {user.name for user in users()}
+    assert of_services == {name: name for name in defaults["services"]}
+    assert {defaults["topics"]["settings"]["KAFKA_SASL_USERNAME"], defaults["keda"]["username"], *of_services} < known
 
 
 def test_the_guide_lists_every_key_of_every_secret() -> None:

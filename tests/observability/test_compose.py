@@ -20,6 +20,13 @@ def _read(path: str) -> Any:
     return yaml.safe_load((HERE / path).read_text())
 
 
+class _ByRole(yaml.SafeLoader):
+    """Knows Compose's tags."""
+
+
+_ByRole.add_multi_constructor("!", lambda _loader, _tag, _node: None)
+
+
 @pytest.fixture(scope="module")
 def composed() -> dict[str, Any]:
     """The services of the profile, as Compose understands them."""
@@ -54,6 +61,16 @@ def test_prometheus_accepts_its_configuration() -> None:
 def test_prometheus_reads_every_service_under_its_name() -> None:
     jobs = {job["job_name"] for job in _read("prometheus/prometheus.yaml")["scrape_configs"]}
     assert {*SERVICES, GATEWAY} <= jobs
+
+
+def test_prometheus_finds_the_workers_of_services_in_two_roles() -> None:
+    roles = yaml.load((ROOT / "deploy" / "containers" / "by-role.yml").read_text(), _ByRole)["services"]
+    jobs = {job["job_name"]: job for job in _read("prometheus/prometheus.yaml")["scrape_configs"]}
+    for service in SERVICES:
+        found = {name for discovery in jobs[service]["dns_sd_configs"] for name in discovery["names"]}
+        assert found == {service, f"{service}-work"}
+        assert roles[f"{service}-serve"]["networks"]["default"]["aliases"] == [service]
+        assert f"{service}-work" in roles
 
 
 def test_grafana_finds_its_dashboards_and_prometheus(composed: dict[str, Any]) -> None:

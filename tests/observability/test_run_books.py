@@ -30,3 +30,13 @@ def test_a_page_answers_the_questions_of_somebody_at_three_in_the_morning(alert:
     assert fix.strip()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page):
         assert (RUN_BOOKS / target).is_file(), target
+
+
+@pytest.mark.parametrize("page", sorted(RUN_BOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_commands_show_what_they_should(page: Path) -> None:
+    text = page.read_text()
+    for line in re.findall(r"^kubectl logs -l .*$", text, re.MULTILINE):
+        assert "--tail=-1" in line, f"kubectl shows the last ten lines of each pod only: {line}"
+    for command in re.findall(r'psql "\$(\w+)" -c ((?:"[^"]*"|\'[^\']*\'))', text):
+        if "pg_stat_activity" in command[1]:
+            assert command[0] == "ADMIN_DATABASE_URL", "no other login sees what the sessions of others do"

@@ -10,7 +10,7 @@ from makegood_stack.home import find_root
 from makegood_stack.ports import SERVICES
 from makegood_stack.sizing import size
 
-TABLE = re.compile(r"^\| (\d+) \| ([\d.]+) million \| (.+?) \|", re.MULTILINE)
+TABLE = re.compile(r"^\| (\d+) \| ([\d.]+) million \| (.+?) \| .+? \| .+? \| .+? \| (\d+) \|", re.MULTILINE)
 
 
 def test_every_role_is_sized_and_one_of_each_can_always_be_away() -> None:
@@ -31,7 +31,7 @@ def test_processes_follow_from_the_time_of_a_booking_and_the_share_that_may_be_u
 
 def test_connections_are_those_of_all_processes_at_their_limits() -> None:
     found = size(1, 1)
-    assert found.connections["credits"] == 2 * (16 + 1) + 2 * (16 + 3 + 2 + 1)
+    assert found.connections["credits"] == 2 * (16 + 1 + 1) + 2 * (16 + 3 + 2 + 1 + 1)
 
 
 def test_partitions_are_enough_for_each_process_that_works() -> None:
@@ -52,9 +52,10 @@ def test_there_is_nothing_to_size_without_bookings(peak: float, day: float) -> N
 def test_the_table_in_the_documentation_is_what_the_calculation_says() -> None:
     rows = TABLE.findall((find_root() / "docs" / "how-to" / "scaling.md").read_text())
     assert len(rows) >= 4
-    for peak, day, told in rows:
+    for peak, day, told, connections in rows:
         found = size(float(peak), float(day) * 1e6)
         parts = [
             f"{found.processes[f'{service}-serve']} + {found.processes[f'{service}-work']}" for service in SERVICES
         ]
         assert told == " · ".join(parts), peak
+        assert int(connections) == sum(found.connections.values()), peak

@@ -42,10 +42,10 @@ LEAST: Final = 2
 """Processes of each role, so that one can be restarted or lost."""
 POOL: Final = 16
 """The default of DATABASE_POOL."""
-OF_WORK: Final = 3 + 2 + 1
-"""Connections of a process in role `work` besides its pool: relay, pruner, and one that listens."""
-OF_SERVE: Final = 1
-"""Connections of a process in role `serve` besides its pool: one that notifies."""
+OF_WORK: Final = 3 + 2 + 1 + 1
+"""Connections of a process in role `work` besides its pool: relay, pruner, one that listens, and the probe."""
+OF_SERVE: Final = 1 + 1
+"""Connections of a process in role `serve` besides its pool: one that notifies, and the probe."""
 DATABASE_BYTES: Final = 11_500
 """Growth of the four databases by a booking, indexes included."""
 TOPIC_BYTES: Final = 5_400
