@@ -101,6 +101,17 @@ def test_borrowed_rights_do_not_hide_the_login(logins: Mapping[str, str], tmp_pa
     assert (done.returncode, "is a superuser" in done.stderr) == (2, True)
 
 
+def test_a_pooler_without_its_settings_is_refused_with_the_line_that_is_missing(
+    logins: Mapping[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "makegood_credits", "serve"]
+    values = environment(tmp_path, logins["runtime"], logins["pruner"])
+    values["CREDITS_DIRECT_DATABASE_URL"] = logins["runtime"]
+    done = subprocess.run(command, env=values, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "SET plan_cache_mode = force_generic_plan" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("role", ["serve", "work"])
 def test_the_services_own_logins_are_accepted(role: str, logins: Mapping[str, str], tmp_path: Path) -> None:
     log = tmp_path / "log"

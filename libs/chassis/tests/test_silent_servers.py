@@ -139,6 +139,40 @@ async def test_who_opens_a_connection_to_a_silent_server_gets_an_error_too(behin
     await database.close()
 
 
+async def test_whose_time_ends_in_the_moment_of_the_silence_gets_an_error_too(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makegood_chassis.connections.PATIENCE", 0.05)
+    failures: list[Exception] = []
+
+    def suspend() -> None:
+        try:
+            connections.suspend()
+        except Exception as error:
+            failures.append(error)
+
+    async with connections.loan(), connections.loan():
+        waiting = asyncio.create_task(connections.borrow())
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.06, suspend)
+        time.sleep(0.1)  # noqa: ASYNC251 (both timers are due when the loop goes on)
+        with pytest.raises(TimeoutError):
+            await waiting
+    assert not failures
+    connections.resume()
+
+
+async def test_a_new_watch_lends_what_a_failed_one_has_suspended(
+    database: Database, connections: Connections, behind: str
+) -> None:
+    connections.suspend()
+    watching = asyncio.create_task(watch_database(Health(), DatabaseProbe(behind, "test-watch"), [connections]))
+    await asyncio.sleep(0)
+    assert await _ask(database) == 1
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
 @pytest_asyncio.fixture
 async def watched(behind: str, connections: Connections, soon: None) -> AsyncIterator[Health]:
     """The conditions of a process that watches the database."""

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -110,7 +110,8 @@ class Connections:
         """
         self._suspended = True
         for patience in self._patience:
-            patience.reschedule(asyncio.get_running_loop().time())
+            with suppress(RuntimeError):  # it has ended in this moment, and its user does not know yet
+                patience.reschedule(asyncio.get_running_loop().time())
         for connection in tuple(self._opened):
             if _is_open(connection):
                 connection.terminate()

@@ -311,8 +311,8 @@ class Database:
         self.on_deadline: list[Callable[[datetime], None]] = []
 
     async def open(self) -> None:
-        """Opens the pool. Raises OSError or asyncpg.PostgresError if the server cannot be reached, and UnlimitedLogin
-        for a login with too many rights.
+        """Opens the pool. Raises OSError or asyncpg.PostgresError if the server cannot be reached, and UnusableDatabase
+        for a login with too many rights or a pooler without its settings.
         """
         if self._limited:
             await require_limited(self.url, self._limited)

@@ -30,7 +30,11 @@ the tables are so small that reading them whole would cost less.
 """
 
 
-class PoolerNotPrepared(Exception):
+class UnusableDatabase(Exception):
+    """No process may work with this address. The message says why, and what to do."""
+
+
+class PoolerNotPrepared(UnusableDatabase):
     """The pooler's connections to PostgreSQL lack settings. The message says which, and where to set them."""
 
 

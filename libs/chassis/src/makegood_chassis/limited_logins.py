@@ -6,6 +6,8 @@ from typing import Final
 
 import asyncpg
 
+from makegood_chassis.database_link import UnusableDatabase
+
 # The login itself, not the role that it has set, because a role can always be reset.
 _POWER: Final = """
 SELECT session_user::text AS login, CASE
@@ -18,7 +20,7 @@ FROM pg_database AS d WHERE d.datname = current_database()
 """
 
 
-class UnlimitedLogin(Exception):
+class UnlimitedLogin(UnusableDatabase):
     """A login with more rights than a running service may have. The message names the variable and says what to do."""
 
 

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from makegood_chassis import observe, tracing
 from makegood_chassis.checked_settings import advice
+from makegood_chassis.database_link import UnusableDatabase
 from makegood_chassis.grants import Logins
-from makegood_chassis.limited_logins import UnlimitedLogin
 from makegood_chassis.metrics import REGISTRY_OF_PROCESS
 from makegood_chassis.runtime import Runtime
 from makegood_chassis.service import Service
@@ -44,7 +44,7 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
         _refuse(advice(settings, error))
     try:
         _run(bootstrap(values), role)
-    except UnlimitedLogin as error:
+    except UnusableDatabase as error:
         _refuse(str(error))
     except Exception:
         # As Python would write it, but without secrets, because errors of libraries quote addresses.

@@ -109,6 +109,7 @@ async def watch_database(health: Health, probe: DatabaseProbe, pools: Sequence[C
             else:
                 pool.suspend()
 
+    changed(True)  # an earlier watch may have failed while the server was silent
     try:
         await ServerWatch(health, "database", probe.ask, seen=seen, changed=changed).run()
     finally:

@@ -27,11 +27,11 @@ from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.connections import Connections
 from makegood_chassis.database import Database
+from makegood_chassis.database_link import UnusableDatabase
 from makegood_chassis.ending import end
 from makegood_chassis.http.app import health_app
 from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.http.server_config import server_config
-from makegood_chassis.limited_logins import UnlimitedLogin
 from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
 from makegood_chassis.messaging.dead_letters import DeadLetterLimit
@@ -88,7 +88,7 @@ class _Server(uvicorn.Server):
 
 
 class Runtime:
-    """`run()` ends after SIGTERM or SIGINT, within the setting `stop_timeout`. It raises UnlimitedLogin."""
+    """`run()` ends after SIGTERM or SIGINT, within the setting `stop_timeout`. It raises UnusableDatabase."""
 
     def __init__(self, service: Service, role: str) -> None:
         self._service = service
@@ -139,7 +139,7 @@ class Runtime:
         await self._stop_probes(probing)
         await end((*self._tasks.values(), serving, starting))
         _log.info("stopped")
-        if not starting.cancelled() and isinstance(error := starting.exception(), UnlimitedLogin):
+        if not starting.cancelled() and isinstance(error := starting.exception(), UnusableDatabase):
             raise error
         if any(not task.cancelled() and task.exception() is not None for task in (serving, probing)):
             raise SystemExit(1)
@@ -163,7 +163,7 @@ class Runtime:
 
     def _started(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            if isinstance(error, UnlimitedLogin):
+            if isinstance(error, UnusableDatabase):
                 self.stop()
             _log.error("cannot start", error=type(error).__name__, frames=observe.frames(error))
             self._service.health.set_unhealthy("process", f"cannot start: {type(error).__name__}")

@@ -97,6 +97,7 @@ class KafkaProbe:
     def close(self) -> None:
         for task in self._asking.values():
             task.cancel()
+        self._asking.clear()
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
