@@ -104,7 +104,7 @@ async def take(urls: Mapping[str, str], brokers: Brokers, prefix: str) -> AsyncI
         positions = await stack.enter_async_context(Positions(brokers, prefix))
         lockers = {service: await _connected(stack, service, urls[service]) for service in SERVICES}
         holders = {service: await _connected(stack, service, urls[service]) for service in SERVICES}
-        for attempt in range(1, _TRIES + 1):
+        for left in reversed(range(_TRIES)):
             # Offsets follow the databases, so they may be read a moment before.
             groups = await positions.groups()
             started = time.monotonic()
@@ -117,14 +117,14 @@ async def take(urls: Mapping[str, str], brokers: Brokers, prefix: str) -> AsyncI
                 break
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 await _each(holders, "ROLLBACK")
-                if attempt == _TRIES:
+                if not left:
                     raise UserError("the databases stay too busy for a backup. Run it again later") from None
-                await asyncio.sleep(random.uniform(0.1, 0.5))
             except asyncpg.UndefinedTableError as error:
                 raise UserError("a database is not migrated. Start the platform with: makegood up") from error
             finally:
                 await _each(lockers, "ROLLBACK")
                 paused = time.monotonic() - started
+            await asyncio.sleep(random.uniform(0.1, 0.5))  # when all others go on
         databases = {service: note for service, (_, note) in zip(SERVICES, noted, strict=True)}
         snapshots = {service: snapshot for service, (snapshot, _) in zip(SERVICES, noted, strict=True)}
         yield Cut(databases, snapshots, ends, groups, round(paused * 1000))

@@ -115,12 +115,14 @@ async def _load(url: str, service: str, note: DatabaseNote, folder: Path, keys: 
     assert note.data is not None
     assert note.keys is not None
     pg_restore = await programs.program("pg_restore", int(note.server.split(".")[0]))
+    # A dump that this program cannot read must be found before the database is emptied.
+    contents = await _contents(pg_restore, folder / note.data.name)
+    await _contents(pg_restore, keys / note.keys.name)
     connection = await connected(service, url)
     try:
         await connection.execute(_EMPTY)
         if service == "availability":
             await connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
-        contents = await _contents(pg_restore, folder / note.data.name)
         once = (pg_restore, "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
         command = (*once, "--use-list=/dev/stdin", str(folder / note.data.name))
         await programs.run(command, url, service, give=contents)

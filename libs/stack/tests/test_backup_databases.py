@@ -1,0 +1,81 @@
+"""The cut stops nobody for longer than it must, and a restore empties nothing that it cannot fill again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+import pytest
+from makegood_chassis.messaging.tables import SCHEMA
+from makegood_devtools.errors import UserError
+from makegood_stack.backup import cut, databases
+from makegood_stack.backup.manifest import DatabaseNote, File
+from makegood_testkit.plugin import DatabaseFactory
+
+_LOCKED = "SELECT count(*) FROM pg_locks WHERE relation = 'inbox'::regclass AND mode = 'ShareLock'"
+
+
+async def _tables(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(SCHEMA)
+    await connection.execute("CREATE TABLE alembic_version AS SELECT '0001' AS version_num")
+    await connection.close()
+
+
+class _NoTopics:
+    """Instead of Kafka."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def ends(self) -> dict[str, Any]:
+        return {}
+
+    groups = ends
+
+
+async def test_while_one_database_is_busy_the_others_go_on_between_two_tries(
+    database_factory: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, busy = await database_factory("cut", _tables), await database_factory("cut", _tables)
+    user, other = await asyncpg.connect(busy), await asyncpg.connect(free)
+    at_work = user.transaction()
+    await at_work.start()
+    await user.execute("LOCK TABLE inbox IN ROW EXCLUSIVE MODE")
+    locked: list[int] = []
+
+    async def pause(_: float) -> None:
+        locked.append(await other.fetchval(_LOCKED))
+        await at_work.rollback()
+
+    monkeypatch.setattr(cut, "Positions", _NoTopics)
+    monkeypatch.setattr(cut, "_LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    urls = {"booking": free, "availability": free, "credits": busy, "notifications": free}
+    async with cut.take(urls, "", "") as taken:
+        assert set(taken.snapshots) == set(urls)
+    assert locked == [0]
+    await asyncio.gather(user.close(), other.close())
+
+
+async def test_a_dump_that_cannot_be_read_is_found_before_the_database_is_emptied(
+    database_factory: DatabaseFactory, tmp_path: Path
+) -> None:
+    url = await database_factory("cut", _tables)
+    (tmp_path / "credits.dump").write_bytes(b"PGDMP\xff\xff of a later version")
+    file = File("credits.dump", 0, "")
+    note = DatabaseNote(
+        revision="0001", server="10.0", system="", noted_at=datetime.now(UTC), lsn="", outbox=0, data=file, keys=file
+    )
+    with pytest.raises(UserError, match="cannot be read"):
+        await databases._load(url, "credits", note, tmp_path, tmp_path, lambda _: None)
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT count(*) FROM inbox") == 0
+    await connection.close()
