@@ -59,3 +59,39 @@ async def test_the_lag_is_what_is_not_handled_yet(kafka_servers: str, topic_pref
         assert _shown(CONSUMER_PARTITIONS._name) == 0
     finally:
         await kafka.stop()
+
+
+class _Rebalanced:
+    """A consumer that is told the position of its first partition when its partitions are other ones."""
+
+    def __init__(self, lag: Lag, *assignments: set[TopicPartition]) -> None:
+        self._lag = lag
+        self._assignments = list(assignments)
+
+    def assignment(self) -> set[TopicPartition]:
+        return self._assignments[0]
+
+    async def position(self, partition: TopicPartition) -> int:
+        if len(self._assignments) > 1:
+            self._lag.forget()
+            del self._assignments[0]
+        return 3
+
+    def highwater(self, partition: TopicPartition) -> int:
+        assert partition in self.assignment(), "as aiokafka does"
+        return 10
+
+    async def end_offsets(self, partitions: set[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 10)
+
+
+async def test_partitions_that_are_taken_away_meanwhile_are_measured_the_next_time() -> None:
+    """An error would end the measuring of this process, and nobody would notice."""
+    lag = Lag([SESSIONS.name], "")
+    first, second, third = (TopicPartition(SESSIONS.name, number) for number in range(3))
+    kafka = _Rebalanced(lag, {first, second}, {second, third})
+    await lag.measure(kafka)
+    assert _shown(CONSUMER_PARTITIONS._name) == 0
+    await lag.measure(kafka)
+    assert _shown(CONSUMER_PARTITIONS._name) == 2
+    assert _lag() == 14

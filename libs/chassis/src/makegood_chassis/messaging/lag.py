@@ -42,10 +42,12 @@ class Lag:
                 pass  # what was measured last is shown, until the broker is back
 
     async def measure(self, kafka: Any) -> None:
-        """Raises KafkaError, also if a partition is taken away meanwhile."""
+        """Raises KafkaError. If partitions are taken away meanwhile, it leaves the rest to the next time."""
         partitions = kafka.assignment()
         for partition in partitions - self.handled.keys():
             self.handled[partition] = await kafka.position(partition)
+        if kafka.assignment() != partitions or partitions - self.handled.keys():
+            return
         ends = {partition: kafka.highwater(partition) or 0 for partition in partitions}
         before = {partition: self.handled[partition] for partition in partitions}
         if before == self._seen and any(ends[partition] > at for partition, at in before.items()):
