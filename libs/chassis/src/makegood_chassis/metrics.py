@@ -37,7 +37,7 @@ DEFINITIONS: Final[list[Definition]] = []
 """What this process has. All services together: `makegood_testkit.metrics_table`."""
 
 LABELS: Final = {
-    "http_request_method": "`GET`, `POST` and so on; `other` if no route fits",
+    "http_request_method": "`GET`, `POST` and so on; `other` if no route fits, or for a method that no route has",
     "http_route": "the route's pattern, such as `/v1/sessions/{session_id}`; `none` if no route fits",
     "http_response_status_code": "the status of the answer; 0 if the client went away before it",
     "messaging_destination_name": "the topic, without the cluster's prefix",

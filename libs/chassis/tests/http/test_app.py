@@ -117,6 +117,19 @@ async def test_probes_and_metrics_need_no_token_and_are_not_where_requests_are(
         assert (await client.get(path)).status_code == 404
 
 
+async def test_a_method_that_a_client_makes_up_is_no_series_of_its_own(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    """The server lets more than thirty methods pass, and each would double the series of a route's failures."""
+    assert (await client.request("PROPFIND", "/v1/notes")).status_code == 405
+    assert (await client.request("DELETE", "/v1/notes")).status_code == 405
+    async with serving(health_app(service)) as inside:
+        metrics = (await inside.get("/metrics")).text
+    for method, there in (("other", True), ("DELETE", True), ("PROPFIND", False)):
+        told = f'http_request_method="{method}",http_response_status_code="405",http_route="/v1/notes"'
+        assert (told in metrics) is there, method
+
+
 async def test_a_process_without_routes_serves_its_health(make_service: Make) -> None:
     async with serving(health_app(make_service())) as client:
         assert (await client.get("/readyz")).status_code == 200

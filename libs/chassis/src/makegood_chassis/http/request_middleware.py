@@ -40,6 +40,8 @@ _WANTED: Final = frozenset(
         b"if-none-match",
     }
 )
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Methods by whose name metrics and spans tell requests apart. Clients may send others, and each would be series of its own."""
 _CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", "app", "state")
 _LONGEST_TIMEOUT_TEXT: Final = 9
 _PATIENCE: Final = 3.0
@@ -128,7 +130,7 @@ class RequestMiddleware:
             route = inner.get("route")
             self._observe(scope["method"], route, status, time.perf_counter() - begun)
             if span is not None:
-                span.end(scope["method"], getattr(route, "path", None), status)
+                span.end(_known(scope["method"]), getattr(route, "path", None), status)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if b"%" in scope["query_string"] and b"%00" in scope["query_string"]:
@@ -221,7 +223,7 @@ class RequestMiddleware:
         message["headers"] = headers
 
     def _observe(self, method: str, route: Any, status: int, seconds: float) -> None:
-        labels = (method if route else "other", getattr(route, "path", "none"), status)
+        labels = (_known(method) if route else "other", getattr(route, "path", "none"), status)
         duration = self._durations.get(labels)
         if duration is None:
             duration = self._durations[labels] = HTTP_DURATION.labels(*labels)
@@ -231,11 +233,15 @@ class RequestMiddleware:
 HTTP_ACTIVE.set_function(lambda: RequestMiddleware.active)
 
 
+def _known(method: str) -> str:
+    return method if method in _METHODS else "other"
+
+
 def _span(scope: Scope, context: RequestContext) -> tracing.Request | None:
     """The request's span. What the request leads to belongs to it. Probes have none."""
     if not scope["path"].startswith("/v1/"):
         return None
-    span = tracing.request(scope["method"], scope["scheme"], context.sent_traceparent, context.request_id)
+    span = tracing.request(_known(scope["method"]), scope["scheme"], context.sent_traceparent, context.request_id)
     if span is not None:
         context.belongs_to(span.traceparent)
     return span
