@@ -8,6 +8,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
@@ -21,6 +22,8 @@ POOLS: Final[WeakSet[Connections]] = WeakSet()
 """The pools that are open in this process."""
 _STARTED: Final = time.monotonic()
 _PAGE: Final = resource.getpagesize()
+_PROC: Final = Path("/proc/self")
+"""Only Linux has it. Without it, or without a free file descriptor, what it tells is left out, and all other metrics are served."""
 
 
 def _cpu() -> Iterator[Reading]:
@@ -31,13 +34,15 @@ def _cpu() -> Iterator[Reading]:
 
 def _pages(place: int) -> Callable[[], Iterator[Reading]]:
     def read() -> Iterator[Reading]:
-        yield (), int(Path("/proc/self/statm").read_text().split()[place]) * _PAGE
+        with suppress(OSError):
+            yield (), int((_PROC / "statm").read_text().split()[place]) * _PAGE
 
     return read
 
 
 def _files() -> Iterator[Reading]:
-    yield (), len(list(Path("/proc/self/fd").iterdir()))
+    with suppress(OSError):
+        yield (), len(list((_PROC / "fd").iterdir()))
 
 
 def _collections() -> Iterator[Reading]:
