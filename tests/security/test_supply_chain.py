@@ -252,6 +252,8 @@ def _images_of_charts(folder: Path) -> list[str]:
 
 def _named(value: Any, key: str = "") -> Iterator[str]:
     if isinstance(value, dict):
+        if "repository" in value:
+            yield f"{value['repository']}:{value.get('tag', '')}"
         for name, each in value.items():
             yield from _named(each, name)
     elif isinstance(value, list):
@@ -268,6 +270,16 @@ def test_images_of_the_charts_are_named_by_version(tmp_path: Path) -> None:
     assert _without_version(images) == []
     chart = tmp_path / "chart" / "templates"
     chart.mkdir(parents=True)
-    (chart.parent / "values.yaml").write_text("jobs: [{image: 'a/b:1@sha256:ab'}, {image: 'c/d'}, {image: ''}]\n")
+    (chart.parent / "values.yaml").write_text(
+        "jobs: [{image: 'a/b:1@sha256:ab'}, {image: 'c/d'}, {image: ''}, {image: {repository: i/j, tag: latest}}]\n"
+    )
     (chart / "job.yaml").write_text("  image: e/f:1.2\n  - image: g/h:latest\n  image: {{ .Values.x }}\n")
-    assert _without_version(_images_of_charts(tmp_path)) == ["c/d", "g/h:latest"]
+    assert _without_version(_images_of_charts(tmp_path)) == ["c/d", "i/j:latest", "g/h:latest"]
+
+
+def test_every_image_that_the_charts_render_has_a_version() -> None:
+    """Also those of our own, whose names the templates put together."""
+    goldens = sorted((ROOT / "tests" / "helm").glob("goldens*/*.yaml"))
+    images = {image for path in goldens for image in _images(path.read_text())}
+    assert sum("makegood-" in image for image in images) >= 5
+    assert _without_version(sorted(images)) == []
