@@ -13,6 +13,7 @@ from makegood_chassis.signals import Signals
 from makegood_stack.ports import free_port
 from makegood_testkit.fault_proxy import FaultProxy
 from makegood_testkit.waiting import eventually
+from redis.asyncio.client import PubSub
 
 
 @asynccontextmanager
@@ -69,13 +70,21 @@ async def test_without_redis_who_waits_looks_for_itself() -> None:
 async def test_a_redis_that_falls_silent_is_noticed_and_so_is_its_return(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("makegood_chassis.signals._QUIET", 0.3)
+    monkeypatch.setattr("makegood_chassis.signals._QUIET", 1.0)
+    asked = []
+    ping = PubSub.ping
+
+    async def counted(subscription: PubSub) -> None:
+        asked.append(subscription)
+        await ping(subscription)
+
+    monkeypatch.setattr(PubSub, "ping", counted)
     port = urlsplit(redis_url).port or 0
     with FaultProxy(port) as proxy:
         async with opened(redis_url.replace(f":{port}/", f":{proxy.port}/")) as signals:
-            await eventually(lambda: signals.connected)
-            await asyncio.sleep(1)  # quiet, and not lost
+            await eventually(lambda: len(asked) == 3)  # quiet, and not lost
             assert signals.connected
+            assert len(set(asked)) == 1, "each answer was heard, so it never subscribed again"
             proxy.begin("silent")
             await eventually(lambda: not signals.connected)
             proxy.heal()
