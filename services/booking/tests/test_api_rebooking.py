@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from makegood_booking.metrics import REFUSALS
 from makegood_contracts.events import CreditReturned, MemberEnrolled, SessionType
 from makegood_contracts.ids import new_id
 from makegood_testkit.service import names
@@ -118,6 +119,16 @@ async def test_rebooking_opens_the_room_that_the_provider_closed_once_it_is_rese
     assert await status(harness, session) == "active"
     await close(harness, session)
     assert codes(await rebook(harness, session))[0] == "room-closed"  # it was rebooked
+
+
+async def test_a_refused_request_counts_once_and_a_rebooking_is_none(harness: BookingHarness) -> None:
+    session = await closed(harness)
+    refusals = REFUSALS.labels("request", "room-closed")
+    before = refusals._value.get()
+    assert (await rebook(harness, session, length_minutes=45)).status_code == 409
+    assert refusals._value.get() - before == 1
+    assert (await rebook(harness, session)).status_code == 202
+    assert refusals._value.get() - before == 1
 
 
 @pytest.mark.rule("MISS-4", "BOOK-9")

@@ -269,8 +269,9 @@ class UnitOfWork(Queries):
 
     def _note_written(self, row: Row | None) -> None:
         if self._records and row is not None:
+            now = utc_now()
             written = zip(sorted(row[0]), self._records, strict=True)
-            self.published += [PublishedRow(row_id, *record, utc_now()) for row_id, record in written]
+            self.published += [PublishedRow(row_id, *record, now) for row_id, record in written]
         due = [due_at for due_at in self._deadlines.values() if due_at is not None]
         if due and (self.earliest_deadline is None or min(due) < self.earliest_deadline):
             self.earliest_deadline = min(due)

@@ -27,8 +27,7 @@ REFUSALS: Final = counter(
     "reason",
     service="booking",
 )
-for _decision in ("reserved", "rejected"):
-    DECISIONS.labels(_decision)
+_BY_DECISION: Final = {decision: DECISIONS.labels(decision) for decision in ("reserved", "rejected")}
 
 
 def count_decisions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Any]]) -> None:
@@ -47,7 +46,7 @@ def count_decisions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Any]])
 
     def count() -> None:
         for decision, seconds in decided:
-            DECISIONS.labels(decision).observe(max(0.0, seconds))
+            _BY_DECISION[decision].observe(max(0.0, seconds))
         count_refusals("decision", reasons)
 
     unit.after_commit(count)

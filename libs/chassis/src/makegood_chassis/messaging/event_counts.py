@@ -25,12 +25,7 @@ def count_events(database: Database, service: str) -> None:
 
 
 def _count(rows: Sequence[PublishedRow]) -> None:
-    counts = Counter(
-        value
-        for row in rows
-        if row.record.topic in _TOPICS  # dead letters have the type of their event, which another service committed
-        for name, value in row.record.headers
-        if name == "ce_type"
-    )
+    # Dead letters have the type of their event, which another service committed.
+    counts = Counter([dict(row.record.headers)["ce_type"] for row in rows if row.record.topic in _TOPICS])
     for kind, count in counts.items():
         EVENTS.labels(kind).inc(count)

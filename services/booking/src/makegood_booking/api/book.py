@@ -24,6 +24,7 @@ from makegood_booking.handlers.batching import BookingCommand, Result, session_p
 from makegood_booking.handlers.commands import sessions as commands
 from makegood_booking.handlers.refusals import BookingRefused
 from makegood_booking.handlers.waiters import DECIDED
+from makegood_booking.metrics import count_refusals
 
 router = APIRouter(tags=["sessions"])
 
@@ -129,6 +130,7 @@ async def _book(dependencies: Dependencies, command: BookingCommand) -> Result:
     try:
         return await commands.book(dependencies, command)
     except BookingRefused as refused:
+        count_refusals("request", refused.reasons)
         raise await booking_problem(dependencies, refused, command.request) from None
 
 

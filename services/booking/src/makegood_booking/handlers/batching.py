@@ -30,7 +30,6 @@ from makegood_booking.domain.rooms import Room, room_reasons
 from makegood_booking.domain.session import Session, Transition
 from makegood_booking.handlers.bookability import rebooking_context
 from makegood_booking.handlers.refusals import BookingRefused
-from makegood_booking.metrics import count_refusals
 from makegood_booking.store.coverage import read_coverage
 from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import RoomToBook, lock_room, read_rooms, touch_rooms
@@ -105,8 +104,6 @@ class BookingBatcher:
             found = rooms.get(booking.request.room_id)
             changed = await self._judge(unit, booking, found, policy, rebooks=rebooks)
             if isinstance(changed, Exception):
-                if isinstance(changed, BookingRefused):
-                    count_refusals("request", changed.reasons)
                 results.append(changed)
                 released.append(booking.claim)
                 continue
