@@ -330,5 +330,5 @@ class Processor:
             offset=one.record.offset,
             error=reason,
             frames=list(frames),
-            trace_id=tracing.trace_id_of(dict(one.record.headers).get("traceparent", b"").decode(errors="replace")),
+            trace_id=tracing.trace_id_of((dict(one.record.headers).get("traceparent") or b"").decode(errors="replace")),
         )
