@@ -88,7 +88,7 @@ def _tell(report: Report, output: Console, path: Path) -> None:
     for what, count in (
         ("sessions were booked since and are lost", len(report.lost_sessions)),
         ("other things are as they were at the backup", len(report.rolled_back)),
-        ("payments and decisions need somebody to look at them", len(report.by_hand)),
+        ("payments, decisions and requests need somebody to look at them", len(report.by_hand)),
         ("messages went out since and are not sent again", report.sent_already),
         ("messages about no session may come twice", len(report.may_come_twice)),
         ("people are erased again", len(report.erased_again)),

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.envelope import Received
-from makegood_contracts.events import MessageDelivered, MessageFailed, PersonErased, TokensRevoked
+from makegood_contracts.events import CreditGranted, MessageDelivered, MessageFailed, PersonErased, TokensRevoked
 from makegood_contracts.events.deliveries import DeliveryFact
 from makegood_contracts.events.sessions import SessionFact
 from makegood_contracts.topics import ACCESS, HOLDS, RESERVATIONS
@@ -63,7 +63,8 @@ _REMINDS: Final = frozenset({"reminder", "to-provider-reminder", "reconfirm-aske
 """Templates that come from deadlines, several times for a session, and each for one start."""
 _BY_HAND: Final = frozenset({"InvoicePaid", "PaymentRefunded", "CreditAdjusted", "PolicyChanged"})
 """Facts that no service can find out again: somebody paid, or decided."""
-
+_ERASURES: Final = frozenset({"erasure-requested", "erasure-taken-back"})
+"""Templates that answer what somebody asked for, of which no other event tells."""
 
 _FOLLOW: Final = (RESERVATIONS, HOLDS, *ACCESS.values())
 """Topics of what follows from sessions and requests, which the report need not list as well."""
@@ -87,7 +88,7 @@ class Report:
     rolled_back: list[dict[str, Any]] = field(default_factory=list)
     """Other entities that are again as they were, with what had become of them."""
     by_hand: list[dict[str, Any]] = field(default_factory=list)
-    """Payments and decisions that somebody has to look at."""
+    """Payments, decisions and requests for erasure that somebody has to look at."""
     sent_already: int = 0
     """Messages that are not sent again."""
     may_come_twice: list[dict[str, Any]] = field(default_factory=list)
@@ -181,6 +182,9 @@ async def _keep_what_was_sent(
             await notifications.execute(_FINISHED, event.delivery_id, status, delivered, why)
         elif not (outside and delivered):
             continue
+        elif event.template in _ERASURES:
+            report.by_hand.append(_said(one) | {"fact": event.template})
+            continue
         elif event.session_id is None:
             report.may_come_twice.append({"person_id": event.person_id, "template": event.template})
             continue
@@ -225,7 +229,8 @@ def _tell_of(withdrawn: Sequence[Received[Any]], known: Mapping[str, datetime], 
         if isinstance(one.event, DeliveryFact) or one.event.topic in _FOLLOW:
             continue
         entities.setdefault((one.event.topic.name, one.key), []).append(one)
-        if type(one.event).__name__ in _BY_HAND:
+        bought = isinstance(one.event, CreditGranted) and one.event.source == "purchase"
+        if bought or type(one.event).__name__ in _BY_HAND:
             report.by_hand.append(_said(one))
     for (topic, key), facts in sorted(entities.items()):
         names = [type(one.event).__name__ for one in facts]
