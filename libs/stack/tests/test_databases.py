@@ -18,6 +18,7 @@ from makegood_stack.embedded import EmbeddedServers
 from makegood_stack.home import find_root
 from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import settings_of, with_parts
+from makegood_testkit.plugin import DatabaseFactory
 
 _STRANGERS = """
 SELECT format('%s may connect to %s', rolname, datname) FROM pg_roles, pg_database
@@ -115,6 +116,26 @@ async def test_a_database_of_an_earlier_release_is_taken_over_and_a_new_one_is_m
     assert await fetch(url, "SELECT member_id FROM accounts") == {"anna"}
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await execute(url, "ALTER TABLE ledger_entries DISABLE TRIGGER ALL")
+
+
+@pytest.mark.slow
+async def test_a_migration_does_not_keep_the_services_waiting_behind_a_backup(
+    database_factory: DatabaseFactory, postgres_admin: str
+) -> None:
+    url = await database_factory("credits")
+    await execute(
+        with_parts(postgres_admin, database=urlsplit(url).path.lstrip("/")),
+        "UPDATE alembic_version SET version_num = '0012'",  # the last migration changes the inbox
+    )
+    backup = await asyncpg.connect(url)
+    dumping = backup.transaction()
+    await dumping.start()
+    await backup.fetch("SELECT event_id FROM inbox")
+    code, told = await migrate("credits", settings_of("credits", url))
+    assert (code, "such as by a backup" in told.splitlines()[-1]) == (1, True), told
+    await dumping.rollback()
+    await backup.close()
+    assert (await migrate("credits", settings_of("credits", url)))[0] == 0
 
 
 async def _with_a_foreign_owner(admin: str, url: str) -> tuple[int, str]:

@@ -24,14 +24,20 @@ from makegood_chassis.messaging.failures import Stopped, until_it_passes
 _LOCK: Final = 0x6D676D69
 _PATIENCE: Final = 60.0
 _SESSION: Final = {"search_path": SEARCH_PATH}
+_FOR_A_TABLE: Final = 5
+"""Seconds that a migration waits for a table. Whoever needs the table meanwhile waits behind it."""
 _log = structlog.get_logger(__name__)
+
+
+class TableInUse(Exception):
+    """A transaction that lasts long has a table that a migration changes. Nothing was changed."""
 
 
 async def migrate(url: str, folder: Path, grants: Grants, logins: Logins | None, *, development: bool) -> None:
     """Runs Alembic's `upgrade head` and applies the grants, in one transaction. Waits up to a minute for the database.
 
-    `url` is the owner's; `logins` is None if there are no others. Raises the last error if it cannot be reached, and
-    NotTheOwner if the tables belong to another login.
+    `url` is the owner's; `logins` is None if there are no others. Raises the last error if it cannot be reached,
+    NotTheOwner if the tables belong to another login, and TableInUse.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + _PATIENCE
@@ -55,6 +61,13 @@ async def migrate(url: str, folder: Path, grants: Grants, logins: Logins | None,
                 await connection.run_sync(_upgrade, folder)
                 raw = await connection.get_raw_connection()
                 await rights.apply(cast(Any, raw.driver_connection), grants, logins, development=development)
+        except Exception as error:
+            if _waited_in_vain(error):
+                raise TableInUse(
+                    "a table is in use for longer than a migration may wait, such as by a backup. Nothing was changed; "
+                    "run this again when it is over"
+                ) from error
+            raise
         finally:
             await engine.dispose()
     finally:
@@ -68,9 +81,16 @@ def engine_for(url: str) -> AsyncEngine:
     """
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: asyncpg.connect(url, server_settings=_SESSION),
+        async_creator=lambda: asyncpg.connect(url, server_settings=_SESSION | {"lock_timeout": f"{_FOR_A_TABLE}s"}),
         poolclass=NullPool,
     )
+
+
+def _waited_in_vain(error: BaseException | None) -> bool:
+    """Whether the error, or what it comes from, is that a lock was not to be had in time."""
+    while error is not None and not isinstance(error, asyncpg.LockNotAvailableError):
+        error = error.__cause__
+    return error is not None
 
 
 async def _reachable(url: str) -> None:
