@@ -46,7 +46,7 @@ def proxy(url: str) -> Iterator[FaultProxy]:
 @pytest.fixture
 def behind(url: str, proxy: FaultProxy) -> str:
     """The database's address by way of the proxy."""
-    return url.replace(f":{urlsplit(url).port}/", f":{proxy.port}/")
+    return proxy.before(url)
 
 
 @pytest_asyncio.fixture

@@ -79,9 +79,8 @@ async def test_a_redis_that_falls_silent_is_noticed_and_so_is_its_return(
         await ping(subscription)
 
     monkeypatch.setattr(PubSub, "ping", counted)
-    port = urlsplit(redis_url).port or 0
-    with FaultProxy(port) as proxy:
-        async with opened(redis_url.replace(f":{port}/", f":{proxy.port}/")) as signals:
+    with FaultProxy(urlsplit(redis_url).port or 0) as proxy:
+        async with opened(proxy.before(redis_url)) as signals:
             await eventually(lambda: len(asked) == 3)  # quiet, and not lost
             assert signals.connected
             assert len(set(asked)) == 1, "each answer was heard, so it never subscribed again"

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, get_args
+from urllib.parse import urlsplit
 
 Fault = Literal["slow", "silent", "reset", "gone"]
 """`slow`: answers arrive two seconds late. `silent`: connections are accepted, and no byte passes until the fault ends, as
@@ -43,6 +44,12 @@ class FaultProxy:
     @property
     def address(self) -> str:
         return f"{_LISTEN}:{self.port}"
+
+    def before(self, url: str) -> str:
+        """The server's address `url` by way of the proxy."""
+        parts = urlsplit(url)
+        login = parts.netloc.rpartition("@")[0]
+        return parts._replace(netloc=f"{login}@{self.address}" if login else self.address).geturl()
 
     def __enter__(self) -> Self:
         self._thread.start()

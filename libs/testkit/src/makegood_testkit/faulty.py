@@ -61,7 +61,7 @@ def faulty_platform(folder: Path, **settings: str) -> Iterator[FaultyPlatform]:
         urls = {service: run_apart(databases.make(service)) for service in SERVICES}
         environment: dict[str, str] = {}
         for service, url in urls.items():
-            behind = url.replace(f":{postgres.port}/", f":{proxies['postgresql'].port}/")
+            behind = proxies["postgresql"].before(url)
             environment |= settings_of(service, behind)
         platform = Platform.at(folder, environment)
         ports = platform.stack.ports
@@ -70,7 +70,7 @@ def faulty_platform(folder: Path, **settings: str) -> Iterator[FaultyPlatform]:
             proxies[name] = stack.enter_context(FaultProxy(ports.of("mail")))
         environment |= {
             "KAFKA_BOOTSTRAP_SERVERS": proxies["kafka"].address,
-            "REDIS_URL": redis.url.replace(f":{redis.port}/", f":{proxies['redis'].port}/"),
+            "REDIS_URL": proxies["redis"].before(redis.url),
             "SMTP_PORT": str(proxies["smtp"].port),
             "WHATSAPP_URL": f"http://{proxies['whatsapp'].address}/whatsapp",
             "JWKS_URL": f"http://{proxies['jwks'].address}/.well-known/jwks.json",
