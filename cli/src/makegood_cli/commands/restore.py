@@ -71,7 +71,9 @@ def restore(
     path = report_file or home.state / "restores" / f"{made.taken_at:%Y%m%d-%H%M%S}-{made.id[-6:]}.json"
     restoring.write(found, path)
     _tell(found, output, path)
-    say(f"restored in {time.monotonic() - begun:.1f} s. Next: makegood up, then makegood audit")
+    ours = stack.is_embedded("postgresql") or stack.logins
+    start = "makegood up" if ours else "the role migrate of each service with its own settings, then start them"
+    say(f"restored in {time.monotonic() - begun:.1f} s. Next: {start}, then makegood audit")
 
 
 def _tell(report: Report, output: Console, path: Path) -> None:
