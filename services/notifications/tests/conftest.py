@@ -317,7 +317,6 @@ async def harness(
         database_url=url,
         pruner_database_url=as_login(url, "pruner"),
         smtp_port=inbox.port,
-        smtp_timeout=5,
         public_base_url="https://app.example.org",
         whatsapp_url=f"{whatsapp.url}/whatsapp",
         whatsapp_phone_number_id="1000",
