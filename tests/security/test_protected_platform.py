@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
@@ -266,7 +267,7 @@ async def test_a_service_does_nothing_in_redis_but_wake_its_own_processes(
 
 
 def test_a_process_with_another_services_user_says_what_is_missing(platform: Protected, tmp_path: Path) -> None:
-    """Nothing is lost: it waits, and its readiness names the topics that it may not write."""
+    """Nothing is lost: it waits, and its readiness says that it may not join its group."""
     availability, ports = platform.environment("availability"), platform.ports["availability"]
     wrong = availability | platform.cluster.variables("data-team")
     platform.processes["availability"].terminate()
@@ -275,12 +276,11 @@ def test_a_process_with_another_services_user_says_what_is_missing(platform: Pro
         script = str(Path(__file__).with_name("clocked_service.py"))
         process = subprocess.Popen([sys.executable, script, "availability", "all"], env=wrong, stdout=log, stderr=log)
         platform.processes["availability"] = process
-        import httpx
 
         def told() -> str:
             with suppress(httpx.HTTPError):
                 return httpx.get(f"http://127.0.0.1:{ports[1]}/readyz", timeout=5).text
             return ""
 
-        until(lambda: "GroupAuthorizationFailed" in told(), seconds=60, what=told())
+        until(lambda: "GroupAuthorizationFailed" in told(), seconds=60, what="the reason in /readyz")
     assert process.poll() is None
