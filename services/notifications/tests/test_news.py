@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from makegood_chassis.messaging.progress import ReadUntil
 from makegood_chassis.pruning import prune
+from makegood_chassis.real_time import utc_now
 from makegood_notifications.store.news import RETENTION, News
 from makegood_testkit.databases import as_owner
 
 from .conftest import NotificationsHarness
 from .test_contact_changes import change
 
-NOW = datetime.now(UTC)
+NOW = utc_now()
 EARLIER = NOW - timedelta(hours=2)
 SESSIONS = "booking.sessions.v1"
 
@@ -27,11 +28,9 @@ async def read(harness: NotificationsHarness, *, topics: list[str] | None = None
 async def test_reading_that_always_lags_holds_nothing_up_for_good(harness: NotificationsHarness) -> None:
     news = News(harness.database)
     lag = timedelta(seconds=30)
-    assert not news.suffices(datetime.now(UTC) - lag, "m")
-    assert not news.suffices(datetime.now(UTC) - lag, "m")
-    assert news.suffices(datetime.now(UTC) + timedelta(milliseconds=1), "m"), (
-        "all that had happened when it was asked about"
-    )
+    assert not news.suffices(utc_now() - lag, "m")
+    assert not news.suffices(utc_now() - lag, "m")
+    assert news.suffices(utc_now() + timedelta(milliseconds=1), "m"), "all that had happened when it was asked about"
 
 
 @pytest.mark.rule("NOTE-3")
@@ -86,8 +85,8 @@ async def test_nothing_of_the_future_counts_as_read(harness: NotificationsHarnes
     """A machine's clock was ahead when it told so, or that of a producer."""
     news = News(harness.database)
     for _ in range(2):
-        await news.note([ReadUntil(SESSIONS, 0, 1, datetime.now(UTC) + timedelta(days=1))])
-        assert await read(harness) <= datetime.now(UTC) + timedelta(seconds=1)
+        await news.note([ReadUntil(SESSIONS, 0, 1, utc_now() + timedelta(days=1))])
+        assert await read(harness) <= utc_now() + timedelta(seconds=1)
 
 
 @pytest.mark.rule("NOTE-3")
@@ -96,9 +95,9 @@ async def test_where_more_wait_than_are_remembered_the_first_still_have_their_tu
 ) -> None:
     news = News(harness.database, most_waiting=2, on_its_way=timedelta(days=-1))  # by their own moment alone
     assert [news.suffices(EARLIER, name) for name in "abcd"] == [False] * 4
-    so_far = datetime.now(UTC)
+    so_far = utc_now()
     assert [news.suffices(so_far, name) for name in ("a", "c", "b")] == [True, False, True]
-    assert news.suffices(datetime.now(UTC) + timedelta(milliseconds=1), "c")
+    assert news.suffices(utc_now() + timedelta(milliseconds=1), "c")
 
 
 @pytest.mark.rule("NOTE-3")
@@ -107,8 +106,8 @@ async def test_those_that_nobody_asks_about_any_more_make_room(harness: Notifica
     those_who_ask_now = timedelta(hours=-1)
     news = News(harness.database, most_waiting=2, on_its_way=timedelta(days=-1), forgotten=those_who_ask_now)
     assert [news.suffices(EARLIER, name) for name in "ab"] == [False] * 2
-    assert not news.suffices(datetime.now(UTC) - timedelta(seconds=1), "c")
-    assert news.suffices(datetime.now(UTC) + timedelta(milliseconds=1), "c")
+    assert not news.suffices(utc_now() - timedelta(seconds=1), "c")
+    assert news.suffices(utc_now() + timedelta(milliseconds=1), "c")
 
 
 @pytest.mark.rule("NOTE-3", "SEC-1")
