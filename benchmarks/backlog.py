@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -170,24 +171,41 @@ async def move_clock(base: str, identity: Path) -> None:
         (await http.put("/v1/credits/dev/clock", json=body)).raise_for_status()
 
 
+@dataclass(frozen=True)
+class Scratch:
+    """A database and topics of credits for one measurement."""
+
+    databases: Databases
+    url: str
+    prefix: str
+    identity: Path
+    environment: dict[str, str]
+
+    @classmethod
+    async def make(cls, kafka: str, postgres: str, folder: Path) -> Scratch:
+        databases = Databases(postgres)
+        url = await databases.make("credits")
+        prefix = f"bench-{uuid.uuid4().hex[:8]}."
+        await make_topics(kafka, [NewTopic(prefix + topic.name, topic.partitions, 1) for topic in TOPICS])
+        identity = folder / "identity"
+        keys.signing_key(identity)
+        environment = {
+            "MAKEGOOD_ENVIRONMENT": "development",
+            **settings_of("credits", url),
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "KAFKA_TOPIC_PREFIX": prefix,
+            "JWKS_URL": str(keys.write_jwks(identity, folder / "jwks.json")),
+            "LOG_LEVEL": "WARNING",
+            "PERSON_WORK": "1000",  # one person enrols all members
+            "PERSON_WORK_BURST": "1000",
+        }
+        return cls(databases, url, prefix, identity, environment)
+
+
 async def measure(kafka: str, postgres: str, sessions: int, batch: int, folder: Path) -> float:
     """Events a second of one worker that finds `sessions` missed sessions waiting."""
-    databases = Databases(postgres)
-    url = await databases.make("credits")
-    prefix = f"bench-{uuid.uuid4().hex[:8]}."
-    await make_topics(kafka, [NewTopic(prefix + topic.name, topic.partitions, 1) for topic in TOPICS])
-    identity = folder / "identity"
-    keys.signing_key(identity)
-    environment = {
-        "MAKEGOOD_ENVIRONMENT": "development",
-        **settings_of("credits", url),
-        "KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "KAFKA_TOPIC_PREFIX": prefix,
-        "JWKS_URL": str(keys.write_jwks(identity, folder / "jwks.json")),
-        "LOG_LEVEL": "WARNING",
-        "PERSON_WORK": "1000",  # one person enrols all members
-        "PERSON_WORK_BURST": "1000",
-    }
+    scratch = await Scratch.make(kafka, postgres, folder)
+    url, prefix, identity, environment = scratch.url, scratch.prefix, scratch.identity, scratch.environment
     pairs: list[tuple[str, str]]
     async with credits_service(environment, "all", 500) as base:
         members = await enrol(base, identity, -(-sessions // SESSIONS_OF_A_MEMBER))
@@ -201,7 +219,7 @@ async def measure(kafka: str, postgres: str, sessions: int, batch: int, folder: 
         already, began = await count(url, "returned"), time.monotonic()
         await until(url, "returned", sessions)
         elapsed = time.monotonic() - began
-    await databases.drop(url)
+    await scratch.databases.drop(url)
     return (sessions - already) / elapsed
 
 

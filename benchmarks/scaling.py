@@ -20,7 +20,6 @@ import os
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -29,14 +28,9 @@ from typing import Final
 import httpx
 import psutil
 import uvloop
-from aiokafka.admin import NewTopic
-from backlog import SESSIONS_OF_A_MEMBER, count, credits_service, enrol, missed, move_clock, produce, requested
+from backlog import SESSIONS_OF_A_MEMBER, Scratch, count, credits_service, enrol, missed, move_clock, produce, requested
 from makegood_chassis import metrics
 from makegood_contracts.ids import new_id
-from makegood_contracts.topics import TOPICS
-from makegood_devtools import keys
-from makegood_stack.kafka import make_topics
-from makegood_testkit.databases import Databases, settings_of
 from makegood_testkit.servers import servers
 
 _CONSUMED: Final = f"{next(iter(metrics.CONSUMED.describe())).name}_total"
@@ -98,22 +92,8 @@ async def drain(
 async def measure(
     kafka: str, postgres: str, sessions: int, workers: int, pinned: bool, folder: Path
 ) -> dict[str, float]:
-    databases = Databases(postgres)
-    url = await databases.make("credits")
-    prefix = f"bench-{uuid.uuid4().hex[:8]}."
-    await make_topics(kafka, [NewTopic(prefix + topic.name, topic.partitions, 1) for topic in TOPICS])
-    identity = folder / "identity"
-    keys.signing_key(identity)
-    environment = {
-        "MAKEGOOD_ENVIRONMENT": "development",
-        **settings_of("credits", url),
-        "KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "KAFKA_TOPIC_PREFIX": prefix,
-        "JWKS_URL": str(keys.write_jwks(identity, folder / "jwks.json")),
-        "LOG_LEVEL": "WARNING",
-        "PERSON_WORK": "1000",  # one person enrols all members
-        "PERSON_WORK_BURST": "1000",
-    }
+    scratch = await Scratch.make(kafka, postgres, folder)
+    url, prefix, identity, environment = scratch.url, scratch.prefix, scratch.identity, scratch.environment
     async with credits_service(environment, "all") as base:
         members = await enrol(base, identity, -(-sessions // SESSIONS_OF_A_MEMBER))
     pairs = [(new_id(), members[number % len(members)]) for number in range(sessions)]
@@ -123,7 +103,7 @@ async def measure(
         await move_clock(base, identity)
     await produce(kafka, prefix, [missed(*pair) for pair in pairs])
     returned = await drain(url, "returned", environment, workers, sessions, pinned)
-    await databases.drop(url)
+    await scratch.databases.drop(url)
     return {
         f"{name} {key}": value for name, part in (("held", held), ("returned", returned)) for key, value in part.items()
     }
