@@ -12,7 +12,10 @@ import pytest
 from makegood_chassis.messaging.tables import SCHEMA
 from makegood_devtools.errors import UserError
 from makegood_stack.backup import cut, databases
-from makegood_stack.backup.manifest import DatabaseNote, File
+from makegood_stack.backup.manifest import DatabaseNote, File, Manifest
+from makegood_stack.backup.restoring import Asked, restore
+from makegood_stack.config import Choices, Stack
+from makegood_stack.home import Home
 from makegood_testkit.plugin import DatabaseFactory
 
 _LOCKED = "SELECT count(*) FROM pg_locks WHERE relation = 'inbox'::regclass AND mode = 'ShareLock'"
@@ -79,3 +82,20 @@ async def test_a_dump_that_cannot_be_read_is_found_before_the_database_is_emptie
     connection = await asyncpg.connect(url)
     assert await connection.fetchval("SELECT count(*) FROM inbox") == 0
     await connection.close()
+
+
+async def test_without_the_event_keys_nothing_is_restored(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can write to a topic could otherwise have a person erased, or a real event withdrawn."""
+    monkeypatch.setenv("EVENT_KEYS_URL", str(tmp_path / "none.json"))
+    touched: list[str] = []
+
+    async def touch(*_: object) -> None:
+        touched.append("databases")
+
+    monkeypatch.setattr(databases, "require_idle", touch)
+    made = Manifest(id="one", taken_at=datetime.now(UTC), prefix="", paused_ms=0, databases={}, ends={}, groups={})
+    with pytest.raises(UserError, match="cannot read the event keys"):
+        await restore(Stack(home, Choices()), made, Asked(tmp_path, tmp_path, data=False), touched.append)
+    assert touched == []

@@ -32,7 +32,7 @@ class OtherTopics(Exception):
     """The topics end before the cut, so they are not those of the backup."""
 
 
-async def read(brokers: Brokers, manifest: Manifest, unsent: Collection[str], verifier: Verifier | None) -> LaterEvents:
+async def read(brokers: Brokers, manifest: Manifest, unsent: Collection[str], verifier: Verifier) -> LaterEvents:
     """Reads the events after the cut. `unsent`: the ids in the restored outboxes; those events belong to the cut.
 
     Raises OtherTopics, and UserError if Kafka does not answer.
@@ -51,7 +51,7 @@ async def read(brokers: Brokers, manifest: Manifest, unsent: Collection[str], ve
         ) from error
 
 
-async def _read(consumer: Any, manifest: Manifest, unsent: frozenset[str], verifier: Verifier | None) -> LaterEvents:
+async def _read(consumer: Any, manifest: Manifest, unsent: frozenset[str], verifier: Verifier) -> LaterEvents:
     parts = list(consumer.assignment())
     now = await consumer.end_offsets(parts)
     begins = await consumer.beginning_offsets(parts)
@@ -76,8 +76,8 @@ async def _read(consumer: Any, manifest: Manifest, unsent: frozenset[str], verif
     return found
 
 
-def _take(found: LaterEvents, topic: str, record: Any, unsent: frozenset[str], verifier: Verifier | None) -> None:
-    if verifier is not None and verifier.check(topic, record.key, record.headers, record.value) is not None:
+def _take(found: LaterEvents, topic: str, record: Any, unsent: frozenset[str], verifier: Verifier) -> None:
+    if verifier.check(topic, record.key, record.headers, record.value) is not None:
         found.ignored += 1
         return
     try:

@@ -99,7 +99,7 @@ class Report:
     """Later events that a database has handled all the same: it is not of this cut."""
 
 
-async def reconcile(stack: Stack, manifest: Manifest, verifier: Verifier | None, say: Say) -> Report:
+async def reconcile(stack: Stack, manifest: Manifest, verifier: Verifier, say: Say) -> Report:
     """Compares topics and databases, and brings them in line. It can be repeated until the services start.
 
     Raises UserError if a service has run on the databases since the cut.

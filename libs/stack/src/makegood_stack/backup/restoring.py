@@ -69,19 +69,18 @@ def start_servers(stack: Stack, console: Console) -> None:
 
 
 async def restore(stack: Stack, made: Manifest, asked: Asked, say: Say) -> Report | None:
-    """Does the steps that were asked for. Returns what was reconciled. Raises UserError."""
+    """Does the steps that were asked for. Returns what was reconciled. Raises UserError.
+
+    Reconciling believes only what is signed, so nothing is touched if the event keys cannot be read.
+    """
+    verifier = verifier_of(stack) if asked.reconcile else None
     await databases.require_idle(stack)
     if asked.data:
         if not asked.replace:
             await databases.require_empty(stack)
         await databases.restore(stack, made, asked.folder, asked.keys, say)
-    if not asked.reconcile:
+    if verifier is None:
         return None
-    try:
-        verifier = verifier_of(stack)
-    except UserError:
-        say("  the event keys cannot be read, so the events' signatures are not checked")
-        verifier = None
     return await reconciling.reconcile(stack, made, verifier, say)
 
 
