@@ -27,7 +27,8 @@ from makegood_devtools.client import Person, Refused
 from makegood_observability.alert import as_yaml, rule_groups
 from makegood_observability.alerts import ALERTS
 from makegood_stack.ports import LISTEN, free_ports
-from makegood_testkit.fault_injection import Door, in_database, locked, starve
+from makegood_testkit.fault_injection import in_database, locked, starve
+from makegood_testkit.fault_proxy import FaultProxy
 from makegood_testkit.forging import write
 from makegood_testkit.platform import Cast, Platform
 from makegood_testkit.prometheus import Prometheus, hastened, targets
@@ -55,12 +56,12 @@ def _rules() -> str:
 
 @dataclass
 class Watched:
-    """A platform, what watches it, and the doors before the mail server and the published keys."""
+    """A platform, what watches it, and the proxies before the mail server and the published keys."""
 
     platform: Platform
     prometheus: Prometheus
-    smtp: Door
-    web: Door
+    smtp: FaultProxy
+    web: FaultProxy
     cast: Cast
     raised: set[str] = field(default_factory=set)
 
@@ -113,18 +114,16 @@ async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wat
     }
     platform = Platform.at(folder, environment)
     ports = platform.stack.ports
-    doors = Door(smtp, ports.of("smtp")), Door(web, ports.of("mail"))
     async with AsyncExitStack() as stack:
-        for door in doors:
-            await door.open()
-            stack.push_async_callback(door.close)
+        mail = stack.enter_context(FaultProxy(ports.of("smtp"), smtp))
+        keys = stack.enter_context(FaultProxy(ports.of("mail"), web))
         stack.push_async_callback(asyncio.to_thread, platform.down)
         await asyncio.to_thread(platform.up)
         stack.push_async_callback(platform.close)
         cast = await platform.cast()
         prometheus = stack.enter_context(Prometheus(folder / "prometheus", targets(platform), [_rules()]))
         await stack.enter_async_context(_meanwhile(partial(_read, cast), every=0.2))
-        watched = Watched(platform, prometheus, *doors, cast)
+        watched = Watched(platform, prometheus, mail, keys, cast)
         missed = await cast.confirmed()
         await _pass(cast, missed)
         await cast.settled(missed, "provider_missed", "returned")
@@ -203,10 +202,10 @@ async def test_what_lies_around_the_services(watched: Watched) -> None:
     alerts = ("MessagesNotHandedOver", "KeysOld", "PaymentProviderFailing", "TokensTried")
     others = {"RequestsFailing", "GatewayFailing"}  # whoever wants to pay gets 503, and so does a third stream
     async with watched.faults(*alerts, "ProcessAtItsLimit", because_of_them=others) as stack:
-        await watched.web.close()
-        stack.push_async_callback(watched.web.open)
-        await watched.smtp.close()
-        stack.push_async_callback(watched.smtp.open)
+        watched.web.begin("gone")
+        stack.callback(watched.web.heal)
+        watched.smtp.begin("gone")
+        stack.callback(watched.smtp.heal)
         await cast.confirmed()
         buying = partial(cast.member.post, "/v1/purchases", {"quantity": 1})
         await stack.enter_async_context(_meanwhile(buying, every=1))
@@ -356,10 +355,10 @@ async def test_processes_die_and_come_back_without_keys(watched: Watched) -> Non
     await in_database(platform, "credits", "ALTER TABLE renamed RENAME TO processes")
     others |= {"ProcessDown", "NoProcessForRequests", "NoRelayLeader", "ConsumerStuck"}
     async with watched.faults("EventKeysUnusable", because_of_them=others) as stack:
-        await watched.web.close()
+        watched.web.begin("gone")
         coming = asyncio.create_task(asyncio.to_thread(platform.up))
         stack.push_async_callback(asyncio.wait_for, coming, 100)
-        stack.push_async_callback(watched.web.open)
+        stack.callback(watched.web.heal)
     async with watched.faults("ServiceMissing", because_of_them=others | {"PartRestarting"}):
         watched.prometheus.forget("notifications")
 

@@ -1,4 +1,4 @@
-"""Faults that a test injects into a running platform: doors that close, locks that stay, statements of a superuser."""
+"""Faults that a test injects into a running platform: locks that stay, statements of a superuser, a process without a processor."""
 
 from __future__ import annotations
 
@@ -6,50 +6,12 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import asyncpg
 from makegood_stack import postgres
-from makegood_stack.ports import LISTEN
 
 from makegood_testkit.platform import Platform
-
-
-class Door:
-    """Stands before a server, and passes connections on while it is open. `port`: where clients knock."""
-
-    def __init__(self, port: int, behind: int) -> None:
-        self.port, self._behind = port, behind
-        self._server: asyncio.Server | None = None
-        self._passing: set[asyncio.StreamWriter] = set()
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._pass, LISTEN, self.port)
-
-    async def close(self) -> None:
-        """Refuses new connections, and ends those there are."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in list(self._passing):
-            writer.transport.abort()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            beyond, onwards = await asyncio.open_connection(LISTEN, self._behind)
-            self._passing |= {writer, onwards}
-            await asyncio.gather(_pump(reader, onwards), _pump(beyond, writer))
-        self._passing.discard(writer)
-        writer.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    with suppress(OSError):
-        writer.close()
 
 
 async def in_database(platform: Platform, service: str, *statements: str) -> None:
