@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import pytest_asyncio
 from makegood_stack.ports import SERVICES
-from makegood_testkit.fault_proxy import Fault
+from makegood_testkit.fault_proxy import FAULTS, Fault
 from makegood_testkit.faulty import DEPENDENCIES, NEEDED, Dependency, FaultyPlatform, faulty_platform
 from makegood_testkit.folders import temporary_folder
 from makegood_testkit.suffering import Outcome, Traffic, lost, suffer
@@ -98,9 +98,8 @@ async def test_silent_servers_are_noticed_and_answered_for(faulty: FaultyPlatfor
     await _hold(faulty, traffic, None, "silent", 6)
 
 
-# `reset` and `gone` are in `faults.py` alone: after them, the consumer of notifications once stayed behind for minutes. That fault is open.
 @pytest.mark.extended
-@pytest.mark.parametrize("fault", ["slow", "silent"])
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_the_platform_survives_every_fault_of_every_dependency(
     faulty: FaultyPlatform, traffic: Traffic, fault: Fault
 ) -> None:

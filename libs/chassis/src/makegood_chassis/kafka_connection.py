@@ -102,4 +102,8 @@ Brokers: TypeAlias = str | KafkaConnection
 
 def kafka_arguments(brokers: Brokers) -> dict[str, Any]:
     """The arguments for a client of aiokafka: brokers, transport and login. Raises OSError if files cannot be used."""
+    # Imported late: whoever makes a client imports aiokafka anyway, and nobody else needs it.
+    from makegood_chassis.messaging import lost_connections
+
+    lost_connections.install()
     return (KafkaConnection(brokers) if isinstance(brokers, str) else brokers).arguments()

@@ -32,6 +32,8 @@ _PATIENCE: Final = 0.5
 """Seconds to wait for an answer of Redis."""
 _QUIET: Final = 5.0
 """Seconds without any signal after which Redis is asked whether it is still there, and that its answer may take."""
+_LOST: Final = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a command raises if Redis is away. RuntimeError: uvloop raises it for a connection that was lost in this moment."""
 _log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, list[str]]).decode
@@ -132,7 +134,7 @@ class Signals:
         await end(tasks)
         if self._redis is not None:
             redis, self._redis = self._redis, None
-            with suppress(RedisError, OSError):
+            with suppress(*_LOST):
                 await redis.aclose()
 
     def end_waits(self) -> None:
@@ -216,7 +218,7 @@ class Signals:
                 pipeline.zremrangebyrank(listed, 0, -most - 1)
                 pipeline.expire(listed, int(seconds))
                 surplus = (await pipeline.execute())[2]
-        except (RedisError, OSError, TimeoutError):
+        except _LOST:
             return ()
         return [found.decode() for found in surplus]
 
@@ -230,7 +232,7 @@ class Signals:
     async def _delist(self, listed: str, name: str) -> None:
         redis = self._redis
         if redis is not None:
-            with suppress(RedisError, OSError):
+            with suppress(*_LOST):
                 await redis.zrem(listed, name)
 
     async def _publish(self) -> None:
@@ -245,7 +247,7 @@ class Signals:
                 self._have_unsent.clear()
             try:
                 await self._redis.publish(self._channel, _encode((self._self, keys)))
-            except (RedisError, OSError):
+            except _LOST:
                 metrics.SIGNALS_LOST.inc(len(keys) + len(self._unsent))
                 self._unsent.clear()
                 self._have_unsent.clear()
@@ -271,7 +273,7 @@ class Signals:
                             await subscription.ping()
                         elif message["type"] == "message":
                             self._received(message["data"])
-            except (RedisError, OSError, TimeoutError) as error:
+            except _LOST as error:
                 if self.connected:
                     _log.warning("signals from other processes are lost", error=type(error).__name__)
                 self.connected = False

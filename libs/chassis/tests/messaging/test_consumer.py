@@ -250,3 +250,27 @@ async def test_broker_and_database_go_and_come_back(own_servers: Any) -> None:
 
         await eventually(all_there, seconds=60)
         assert in_order(await effects(database)) == {key: [1, 2, 3] for key in keys}
+
+
+@pytest.mark.rule("REL-9")
+async def test_a_consumer_whose_offsets_nobody_keeps_any_more_ends_with_the_error(
+    database: Database, kafka_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would read on and look well, and its group would stay behind for ever."""
+    fails = asyncio.Event()
+
+    async def keep(_: Consumer) -> None:
+        await fails.wait()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Consumer, "_keep_offsets", keep)
+    await produce(kafka_servers, topic_prefix, [record_of(session_event(new_id()))])
+
+    async def until_it_ends() -> None:
+        async with running(database, Handlers(), kafka_servers, topic_prefix) as consumer:
+            await eventually(lambda: consumer._ours)
+            fails.set()
+            await eventually(lambda: not consumer._ours, what="the end of the membership")
+
+    with pytest.raises(ZeroDivisionError):
+        await until_it_ends()

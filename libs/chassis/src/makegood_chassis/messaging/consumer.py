@@ -151,6 +151,9 @@ class Consumer:
                 await kafka.start()
             tasks += [asyncio.create_task(self._keep_offsets()), asyncio.create_task(self._lag.keep_measured(kafka))]
             while not self._stopping.is_set():
+                for task in tasks:
+                    if task.done():  # none ends by itself: raises what ended it
+                        task.result()
                 polled = await reader.poll(timeout_ms=_POLL_MS, max_records=self._batch)
                 self._fetch_seldom_in_quiet_times(polled)
                 if (polled.records or polled.unreadable) and self._ours:
