@@ -23,17 +23,13 @@ Counts = dict[str, dict[str, dict[str, float]]]
 
 async def measure(platform: Platform) -> Counts:
     """The counts of one missed session and of one booking."""
-    await asyncio.to_thread(platform.up)
-    try:
+    async with platform.running():
         await warm_up(platform)
         async with Meter(platform) as meter:
             # The missed sessions first: the clock moves, and what was booked before would expire meanwhile.
             missed = (await missed_together(platform, meter)).per(MISSED)
             booked = (await booked_one_by_one(platform, meter)).per(BOOKINGS)
         return {"one booking": booked, "one of twenty missed sessions": missed}
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 def table(before: Counts, today: Counts) -> list[str]:

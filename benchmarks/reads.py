@@ -247,8 +247,7 @@ async def bench(stack: Stack, postmaster: int, python: str = sys.executable) -> 
 
 
 async def run(options: argparse.Namespace, platform: Platform) -> list[str]:
-    await asyncio.to_thread(platform.up)
-    try:
+    async with platform.running():
         practice = await make(platform)
         reads = [read for read in reads_of(practice) if not options.only or read.name in options.only]
         supervisor = Supervisor(platform.home)
@@ -257,9 +256,6 @@ async def run(options: argparse.Namespace, platform: Platform) -> list[str]:
         await asyncio.to_thread(supervisor.stop, [records[name] for name in records.keys() - _STILL_NEEDED])
         async with bench(platform.stack, records[postgres.NAME].pid) as benched:
             return await compare(options, benched, reads)
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 async def compare(options: argparse.Namespace, benched: Bench, reads: list[Read]) -> list[str]:

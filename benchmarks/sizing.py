@@ -72,8 +72,7 @@ def topics(platform: Platform) -> int:
 
 
 async def measure(platform: Platform, clients: int, seconds: float) -> None:
-    await asyncio.to_thread(platform.up)
-    try:
+    async with platform.running():
         now = await platform.now()
         first, people = [
             await populate(platform.gateway, now, members=clients, providers=clients, credits=10_000) for _ in range(2)
@@ -112,9 +111,6 @@ async def measure(platform: Platform, clients: int, seconds: float) -> None:
             "connections": dict(sorted(connections.items())),
         }
         print(json.dumps(told, indent=1))
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 def main() -> None:

@@ -25,17 +25,13 @@ async def run(minutes: float, services: int, servers: int, seed: int) -> int:
     seconds = minutes * 60
     with temporary_folder() as folder:
         platform = Platform.at(folder)
-        try:
-            await asyncio.to_thread(platform.up)
+        async with platform.running():
             load = await MixedLoad.prepare(platform, seed=seed)
             loading = asyncio.create_task(load.run(seconds))
             killed = await kill_in_turn(platform, victims, pause=max(0.2, seconds / len(victims) - 2), seed=seed)
             await loading
             await drained(platform)
             wrong = await verify(platform, load)
-        finally:
-            await platform.close()
-            await asyncio.to_thread(platform.down)
     summary = {"killed": killed, "bookings": len(load.ledger.booked), "answers": load.ledger.answers, "wrong": wrong}
     sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     return 1 if wrong else 0

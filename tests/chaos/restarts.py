@@ -25,8 +25,7 @@ SCALE = {"booking-serve": 2, "booking-work": 2, "availability": 2, "credits": 2,
 async def run(times: int, members: int) -> int:
     with temporary_folder() as folder:
         platform = Platform.at(folder, scale=SCALE)
-        try:
-            await asyncio.to_thread(platform.up)
+        async with platform.running():
 
             async def told(name: str) -> None:
                 print(f"{name} restarted", file=sys.stderr, flush=True)  # noqa: T201
@@ -36,9 +35,6 @@ async def run(times: int, members: int) -> int:
             )
             await drained(platform)
             found = [*wrong(findings, bookings=times * 4), *(await asyncio.to_thread(platform.audit))]
-        finally:
-            await platform.close()
-            await asyncio.to_thread(platform.down)
     sys.stdout.write(json.dumps({**vars(findings), "wrong": found}, indent=2) + "\n")
     return 1 if found else 0
 

@@ -23,12 +23,8 @@ async def wounded(tmp_path: Path, kafka_servers: str, redis_url: str) -> AsyncIt
         "KAFKA_TOPIC_PREFIX": "clock.",
     }
     platform = Platform.at(tmp_path, environment)
-    try:
-        await asyncio.to_thread(platform.up)
+    async with platform.running():
         yield platform
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 @pytest.mark.slow

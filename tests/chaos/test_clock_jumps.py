@@ -74,8 +74,7 @@ async def test_a_clock_that_jumps_loses_nothing() -> None:
     with temporary_folder() as folder:
         platform = Platform.at(folder)
         clock = MovableClock(folder)
-        try:
-            await asyncio.to_thread(platform.up)
+        async with platform.running():
             traffic = await Traffic.prepare(platform)
             for service, wrong in (("booking", 0), ("credits", JUMP)):
                 clock.jump(wrong)
@@ -92,6 +91,3 @@ async def test_a_clock_that_jumps_loses_nothing() -> None:
                 await asyncio.to_thread(platform.up)
             assert await lost(platform, traffic) == []
             assert await dead_letters(platform) == 0
-        finally:
-            await platform.close()
-            await asyncio.to_thread(platform.down)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -62,8 +61,7 @@ async def test_a_full_disk_loses_nothing(server: str) -> None:
         disk = folder / ".makegood" / server
         with small_disk(disk, SIZES[server]):
             platform = Platform.at(folder)
-            try:
-                await asyncio.to_thread(platform.up)
+            async with platform.running():
                 traffic = await Traffic.prepare(platform)
 
                 def begin() -> None:
@@ -86,6 +84,3 @@ async def test_a_full_disk_loses_nothing(server: str) -> None:
                     assert any(503 in counts for counts in outcome.answers.values()), told
                 assert "No space left" in platform.home.log(server).read_text(errors="replace")
                 assert await lost(platform, traffic) == []
-            finally:
-                await platform.close()
-                await asyncio.to_thread(platform.down)

@@ -18,12 +18,8 @@ VICTIMS = ("booking", "availability", "credits", "notifications", "kafka", "post
 async def doomed(tmp_path: Path) -> AsyncIterator[Platform]:
     """A platform of its own, on servers of its own that may die."""
     platform = Platform.at(tmp_path)
-    try:
-        await asyncio.to_thread(platform.up)
+    async with platform.running():
         yield platform
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 @pytest.mark.slow

@@ -31,12 +31,8 @@ async def scaled(
         "KAFKA_TOPIC_PREFIX": "restarts.",
     }
     platform = Platform.at(tmp_path_factory.mktemp("restarts"), environment, scale=SCALE)
-    try:
-        await asyncio.to_thread(platform.up)
+    async with platform.running():
         yield platform
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 @pytest.mark.rule("REL-8")

@@ -7,7 +7,6 @@ share, so their bounds leave some room.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -80,12 +79,8 @@ class Idle:
 async def unused(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A platform on embedded servers, on which nothing else runs."""
     platform = Platform.at(tmp_path_factory.mktemp("costs"))
-    try:
-        await asyncio.to_thread(platform.up)
+    async with platform.running():
         yield platform
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -31,12 +31,8 @@ async def own() -> AsyncIterator[Platform]:
     """A platform of its own, whose databases may be destroyed."""
     with temporary_folder() as folder:
         platform = Platform.at(folder)
-        try:
-            await asyncio.to_thread(platform.up)
+        async with platform.running():
             yield platform
-        finally:
-            await platform.close()
-            await asyncio.to_thread(platform.down)
 
 
 async def command(platform: Platform, *words: str) -> str:

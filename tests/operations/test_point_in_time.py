@@ -55,8 +55,7 @@ async def test_a_recovery_to_a_cut_fits_the_topics(archived: tuple[Server, Path]
         for job in ("", *postgres.JOBS)
     }
     platform, cut, base = Platform.at(tmp_path, settings), tmp_path / "cut", archive.parent / "base"
-    try:
-        await asyncio.to_thread(platform.up)
+    async with platform.running():
         await asyncio.to_thread(_base_backup, server, base, tmp_path / "pgpass", *await _programs())
         cast = await platform.cast()
         kept = await cast.confirmed()
@@ -88,9 +87,6 @@ async def test_a_recovery_to_a_cut_fits_the_topics(archived: tuple[Server, Path]
         assert await asyncio.to_thread(platform.audit) == []
         assert (await cast.session(kept))["status"] == "confirmed"
         await cast.balance(available=3, held=1)
-    finally:
-        await platform.close()
-        await asyncio.to_thread(platform.down)
 
 
 async def _programs() -> tuple[str, str]:

@@ -133,12 +133,8 @@ async def pooled(
             environment[f"{service.upper()}_PRUNER_DATABASE_URL"] = pgbouncer.url(as_login(direct, "pruner"))
         scale = {"booking-serve": 2, "booking-work": 2, "credits-work": 2, "availability": 2, "notifications": 2}
         platform = Platform.at(tmp_path_factory.mktemp("pooled"), environment, scale=scale)
-        try:
-            await asyncio.to_thread(platform.up)
+        async with platform.running():
             yield platform
-        finally:
-            await platform.close()
-            await asyncio.to_thread(platform.down)
 
 
 async def _backends(postgres_admin: str, database: str) -> dict[str, int]:

@@ -54,13 +54,13 @@ async def test_while_one_database_is_busy_the_others_go_on_between_two_tries(
     await user.execute("LOCK TABLE inbox IN ROW EXCLUSIVE MODE")
     locked: list[int] = []
 
-    async def pause(_: float) -> None:
+    async def pause() -> None:
         locked.append(await other.fetchval(_LOCKED))
         await at_work.rollback()
 
     monkeypatch.setattr(cut, "Positions", _NoTopics)
     monkeypatch.setattr(cut, "_LOCK_TIMEOUT", "50ms")
-    monkeypatch.setattr(asyncio, "sleep", pause)
+    monkeypatch.setattr(cut, "_let_others_go_on", pause)
     urls = {"booking": free, "availability": free, "credits": busy, "notifications": free}
     async with cut.take(urls, "", "") as taken:
         assert set(taken.snapshots) == set(urls)

@@ -72,6 +72,8 @@ class Reader:
         reading = asyncio.create_task(reader.read())
         try:
             await eventually(lambda: len(reader.values) == 1, what="the first event")
+            # A partition of a new topic may have no leader yet, and is asked for again.
+            await eventually(lambda: reader.named[-1] == 0, what="a session that stands")
             yield reader
         finally:
             reading.cancel()
@@ -85,9 +87,10 @@ class Reader:
 async def test_a_fetch_names_only_what_was_read_since_the_last_one(kafka_servers: str, topic_prefix: str) -> None:
     async with Reader.running(kafka_servers, topic_prefix) as reader:
         assert reader.named[0] == len(reader.kafka.assignment()) > 1
+        before = len(reader.named)
         await reader.sends(1)
         await reader.fetches(3)
-        assert max(reader.named[1:]) <= 1
+        assert max(reader.named[before:]) <= 1
         assert reader.named[-1] == 0
         await reader.sends(200)
 

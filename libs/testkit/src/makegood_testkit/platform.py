@@ -9,12 +9,12 @@ import random
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from makegood_contracts.envelope import Received
 from makegood_devtools.client import Answer, Gateway, Person, Refused
@@ -99,6 +99,16 @@ class Platform:
 
     def down(self) -> None:
         starting.down(self.home, self.console)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Starts the platform for the block, and stops it afterwards, also if the start fails."""
+        try:
+            await asyncio.to_thread(self.up)
+            yield self
+        finally:
+            await self.close()
+            await asyncio.to_thread(self.down)
 
     def pid(self, process: str) -> int:
         """The process id of a part, by its name in `makegood status`. Raises KeyError if it is not running."""

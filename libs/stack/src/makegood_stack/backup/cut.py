@@ -124,10 +124,14 @@ async def take(urls: Mapping[str, str], brokers: Brokers, prefix: str) -> AsyncI
             finally:
                 await _each(lockers, "ROLLBACK")
                 paused = time.monotonic() - started
-            await asyncio.sleep(random.uniform(0.1, 0.5))  # when all others go on
+            await _let_others_go_on()
         databases = {service: note for service, (_, note) in zip(SERVICES, noted, strict=True)}
         snapshots = {service: snapshot for service, (snapshot, _) in zip(SERVICES, noted, strict=True)}
         yield Cut(databases, snapshots, ends, groups, round(paused * 1000))
+
+
+async def _let_others_go_on() -> None:
+    await asyncio.sleep(random.uniform(0.1, 0.5))
 
 
 async def _connected(stack: AsyncExitStack, service: str, url: str) -> Connection:
