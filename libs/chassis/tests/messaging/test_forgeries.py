@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.envelope import Received, Record
 from makegood_contracts.events import SessionConfirmed
 from makegood_contracts.ids import new_id
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import Handlers, session_event
 from .messaging_helpers import effects, polled, record_of
@@ -70,6 +72,10 @@ async def reasons(database: Database) -> list[str]:
     return [letter["makegood_dead_reason"] for letter in await letters(database)]
 
 
+async def reasons_are(database: Database, expected: Sequence[str]) -> bool:
+    return await reasons(database) == list(expected)
+
+
 @pytest.mark.rule("SEC-7")
 async def test_only_what_the_topics_owner_signed_has_an_effect(database: Database) -> None:
     handlers = Handlers()
@@ -82,7 +88,7 @@ async def test_only_what_the_topics_owner_signed_has_an_effect(database: Databas
     ]
     await make(database, handlers).process(polled([genuine[0], forged[0], genuine[1], *forged[1:], genuine[2]]))
     assert [row[0] for row in await effects(database)] == [record.id for record in genuine]
-    assert await reasons(database) == ["unsigned", "key-unknown", "signature-wrong", "unsigned"]
+    assert await reasons(database) == ["unsigned", "unsigned", "key-unknown", "signature-wrong"]
     assert set(await reasons(database)) <= set(REASONS)
 
 
@@ -159,6 +165,41 @@ async def test_keys_that_cannot_be_had_now_are_waited_for(database: Database) ->
     stopping = make(database, Handlers(), keys=EventKeys("/nowhere"), given_up=lambda: True)
     with pytest.raises(Stopped):
         await stopping.process(polled(genuine))
+
+
+@pytest.mark.rule("SEC-7")
+@pytest.mark.parametrize("known", [{}, KEYS._keys], ids=["none yet", "an unknown one is named"])
+async def test_what_no_key_could_make_genuine_is_refused_while_the_keys_are_away(
+    database: Database, known: dict[str, EventKey]
+) -> None:
+    """Otherwise whoever keeps the keys away also hides what they write."""
+
+    class Away(EventKeys):
+        back = asyncio.Event()
+
+        async def refresh(self) -> bool:
+            if self.back.is_set():
+                self._keys, self._fetched = KEYS._keys, float("inf")
+            return self.back.is_set()
+
+    keys = Away("/nowhere")
+    keys._keys, keys._fetched = known, float("inf") if known else float("-inf")
+    waits: list[bool] = []
+    processor = make(database, Handlers(), keys=keys, waiting=waits.append)
+    signed = sign([record_of(session_event(new_id()))])
+    strange = sign([record_of(session_event(new_id()))], Signer(STRANGER)) if known else []
+    unsigned = record_of(session_event(new_id()))
+    bent = with_header(unsigned, SIGNATURE, "no signature")
+    working = asyncio.create_task(processor.process(polled([unsigned, *signed, *strange, bent])))
+    try:
+        await eventually(lambda: reasons_are(database, ["unsigned", "signature-malformed"]))
+        await eventually(lambda: waits == [True])
+        assert not working.done()
+    finally:
+        keys.back.set()
+        await working
+    assert [row[0] for row in await effects(database)] == [signed[0].id]
+    assert await reasons(database) == ["unsigned", "signature-malformed", *["key-unknown" for _ in strange]]
 
 
 @pytest.mark.rule("SEC-7")

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from makegood_chassis.messaging import event_keys
 from makegood_chassis.messaging.event_keys import EventKey, EventKeys, fetch_event_keys, read_event_keys
 from makegood_chassis.messaging.signatures import (
     MOST_RECORDS,
@@ -248,6 +249,26 @@ async def test_unknown_keys_cause_few_fetches_however_many_are_named(tmp_path: P
     keys = EventKeys(str(file.path))
     await keys.ensure()
     assert [await keys.look_again() for _ in range(10)] == [True] * 3 + [False] * 7
+
+
+@pytest.mark.rule("SEC-7")
+async def test_an_unknown_key_is_waited_for_only_at_the_begin_of_an_outage(tmp_path: Path) -> None:
+    """It may be new and genuine, but naming one must not stop a consumer for as long as the keys are away."""
+    seconds = 1000.0
+    file = KeyFile(tmp_path)
+    file.publish(BOOKING)
+    keys = EventKeys(str(file.path), clock=lambda: seconds)
+    await keys.ensure()
+    file.path.rename(tmp_path / "away")
+    for _ in range(2 * event_keys.BURST):
+        with pytest.raises(OSError, match="cannot be fetched"):
+            await keys.look_again()
+        seconds += 1.0
+    seconds += event_keys.PATIENCE
+    assert [await keys.look_again() for _ in range(10)] == [False] * 10
+    (tmp_path / "away").rename(file.path)
+    assert await keys.refresh(), "as the timer does"
+    assert await keys.look_again()
 
 
 def test_keys_come_from_a_file_too(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, Final
@@ -25,7 +25,10 @@ REFRESH: Final = 30.0
 RETRY: Final = 2.0
 KEPT: Final = 3600.0
 """Seconds that the keys stay good while they cannot be fetched. Then consumers wait, and refuse nothing."""
-_BURST: Final = 3
+PATIENCE: Final = 10.0
+"""Seconds from the first failed fetch for which consumers wait because of an unknown key. It may be a new one, but naming one
+must not stop a consumer for as long as the keys are away."""
+BURST: Final = 3
 _EACH: Final = 10.0
 """Fetches because of an unknown key: three at once, then one in so many seconds, whatever records name."""
 _log = structlog.get_logger(__name__)
@@ -81,16 +84,18 @@ def fetch_event_keys(url: str, ca_file: str = "") -> dict[str, EventKey]:
 
 
 class EventKeys:
-    """The keys as they were last fetched. `run()` keeps them fresh."""
+    """The keys as they were last fetched. `run()` keeps them fresh. `clock` counts seconds and never goes back."""
 
-    def __init__(self, url: str, ca_file: str = "") -> None:
+    def __init__(self, url: str, ca_file: str = "", *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._ca_file = ca_file
+        self._clock = clock
         self._keys: Mapping[str, EventKey] = {}
         self._fetched = float("-inf")
+        self._failing_since: float | None = None
         self._attempt: asyncio.Task[bool] | None = None
-        self._allowance = float(_BURST)
-        self._refilled = time.monotonic()
+        self._allowance = float(BURST)
+        self._refilled = self._clock()
         self.generation = 0
         """Rises whenever a key was withdrawn."""
 
@@ -104,14 +109,14 @@ class EventKeys:
     @property
     def fresh(self) -> bool:
         """Whether the keys are recent enough to be relied on."""
-        return time.monotonic() - self._fetched < KEPT
+        return self._clock() - self._fetched < KEPT
 
     def get(self, kid: str) -> EventKey | None:
         return self._keys.get(kid)
 
     async def run(self) -> None:
         """Fetches on a timer until cancelled."""
-        KEYS_AGE.labels("events").set_function(lambda: time.monotonic() - self._fetched)
+        KEYS_AGE.labels("events").set_function(lambda: self._clock() - self._fetched)
         while True:
             fetched = await self.refresh()
             await asyncio.sleep(REFRESH if fetched else RETRY)
@@ -123,17 +128,21 @@ class EventKeys:
             raise EventKeysUnavailable("the keys that sign events cannot be fetched")
 
     async def look_again(self) -> bool:
-        """Fetches because a record names an unknown key. Returns False if it did so too often lately.
+        """Fetches because a record names an unknown key. Returns False if it did so too often lately, or if fetching has
+        failed for `PATIENCE`.
 
-        Raises EventKeysUnavailable if the keys cannot be fetched.
+        Raises EventKeysUnavailable if the keys cannot be fetched now.
         """
-        now = time.monotonic()
-        self._allowance = min(_BURST, self._allowance + (now - self._refilled) / _EACH)
+        now = self._clock()
+        if not self._url or (self._failing_since is not None and now - self._failing_since >= PATIENCE):
+            return False
+        self._allowance = min(BURST, self._allowance + (now - self._refilled) / _EACH)
         self._refilled = now
         if self._allowance < 1:
             return False
         self._allowance -= 1
         if not await self.refresh():
+            self._allowance += 1
             raise EventKeysUnavailable("the keys that sign events cannot be fetched")
         return True
 
@@ -144,15 +153,16 @@ class EventKeys:
         return await asyncio.shield(self._attempt)
 
     async def _refresh(self) -> bool:
-        begun = time.monotonic()
+        begun = self._clock()
         try:
             # An answer that trickles in counts as no answer, because everybody who needs keys waits for this fetch.
             async with asyncio.timeout(2 * FETCH_TIMEOUT):
                 keys = await asyncio.to_thread(fetch_event_keys, self._url, self._ca_file)
         except (OSError, ValueError) as error:
             _log.warning("event keys unavailable", error=type(error).__name__, known_keys=len(self._keys))
+            self._failing_since = begun if self._failing_since is None else self._failing_since
             return False
         if any(kid not in keys for kid in self._keys):
             self.generation += 1
-        self._keys, self._fetched = keys, begun
+        self._keys, self._fetched, self._failing_since = keys, begun, None
         return True

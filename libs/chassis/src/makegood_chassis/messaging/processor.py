@@ -35,7 +35,7 @@ from makegood_chassis.messaging.handlers import EventHandlers, IsRelevant, toget
 from makegood_chassis.messaging.reading import UnreadableRange
 from makegood_chassis.messaging.refusals import RefusalReason, SignatureRefusal, TooEarly
 from makegood_chassis.messaging.sequences import Sequences
-from makegood_chassis.messaging.verification import Verifier
+from makegood_chassis.messaging.verification import Verifier, read_signature
 from makegood_chassis.real_time import utc_now
 
 _ATTEMPTS = 3
@@ -130,13 +130,26 @@ class Processor:
             return verifier.check(topic, record.key, record.headers, record.value)
 
         if not verifier.keys.fresh:
+            records = await self._refuse_what_no_key_verifies(records)
             await self._waiting_for_a_server(verifier.keys.ensure, len(records))
         found = sort_out(records, self._wanted, self.prefix, self._is_relevant, check, self.partitions)
-        if any(one.reason == "key-unknown" for one in found.forged) and await self._waiting_for_a_server(
-            verifier.keys.look_again, len(records)
-        ):
+        if any(one.reason == "key-unknown" for one in found.forged):
+            records = await self._refuse_what_no_key_verifies(records)
+            await self._waiting_for_a_server(verifier.keys.look_again, len(records))
             found = sort_out(records, self._wanted, self.prefix, self._is_relevant, check, self.partitions)
         return found
+
+    async def _refuse_what_no_key_verifies(self, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
+        """Refuses forged records for which no keys are needed, so that they do not wait for these. Returns the others."""
+
+        def check(_: str, record: ConsumerRecord) -> SignatureRefusal | None:
+            signature = read_signature(record.headers)
+            return signature if isinstance(signature, str) else None
+
+        forged = sort_out(records, self._wanted, self.prefix, check=check).forged
+        await self._forgeries.keep(forged, self._until_it_passes)
+        gone = {id(one.record) for one in forged}
+        return [record for record in records if id(record) not in gone]
 
     async def _settle(self, arrivals: list[Arrival]) -> None:
         if self._look_new(arrivals):

@@ -11,10 +11,21 @@ from makegood_contracts.topics import BY_NAME
 
 from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.refusals import SignatureRefusal
-from makegood_chassis.messaging.signatures import SIGNATURE, MalformedSignature, leaf, read, root_of, verify
+from makegood_chassis.messaging.signatures import SIGNATURE, MalformedSignature, Signature, leaf, read, root_of, verify
 
 _REMEMBERED: Final = 4096
 """Roots whose signature was verified; those of the last few thousand batches."""
+
+
+def read_signature(headers: Sequence[tuple[str, Any]]) -> Signature | SignatureRefusal:
+    """The record's signature, or why there is none that any key could verify."""
+    signatures = [content for name, content in headers if name == SIGNATURE]
+    if not signatures:
+        return "unsigned"
+    try:
+        return read(signatures[0]) if len(signatures) == 1 else "signature-malformed"
+    except MalformedSignature:
+        return "signature-malformed"
 
 
 class Verifier:
@@ -30,15 +41,9 @@ class Verifier:
     ) -> SignatureRefusal | None:
         """Why the record is refused; None if its topic's owner signed exactly this. `topic` is without the cluster's
         prefix."""
-        signatures = [content for name, content in headers if name == SIGNATURE]
-        if not signatures:
-            return "unsigned"
-        try:
-            if len(signatures) > 1:
-                return "signature-malformed"
-            signature = read(signatures[0])
-        except MalformedSignature:
-            return "signature-malformed"
+        signature = read_signature(headers)
+        if isinstance(signature, str):
+            return signature
         signer = self.keys.get(signature.kid)
         if signer is None:
             return "key-unknown"
