@@ -14,7 +14,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, NoError
 from makegood_chassis.kafka_connection import KafkaConnection
 from makegood_contracts.kafka_users import Right, users
-from makegood_contracts.topics import EVENT_TOPICS, SERVICES, TOPICS
+from makegood_contracts.topics import EVENT_TOPICS, SERVICES, STATE_TOPICS, TOPICS
 from makegood_stack.embedded import EmbeddedServers
 from makegood_stack.kafka_users import as_acl
 from makegood_testkit.certificates import Authority
@@ -61,10 +61,11 @@ def test_a_service_reads_what_it_handles_writes_what_it_owns_and_sees_nothing_el
 def test_people_and_their_tools_read_and_only_redriving_writes(cluster: Cluster) -> None:
     everything = {topic.name for topic in TOPICS}
     events = {topic.name for topic in EVENT_TOPICS}
-    letters = everything - events
+    states = {topic.name for topic in STATE_TOPICS}
+    letters = everything - events - states
     assert allowed(cluster, "auditor") == dict.fromkeys(everything, READ)
     assert allowed(cluster, "redrive") == dict.fromkeys(letters, READ) | dict.fromkeys(events, READ | WRITE)
-    assert allowed(cluster, "data-team") == {name: READ for name in events if ".access." not in name}
+    assert allowed(cluster, "data-team") == {name: READ for name in events | states if ".access." not in name}
     making = {"CREATE", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"}
     assert allowed(cluster, "makegood-topics") == dict.fromkeys(everything, making)
     assert set(map(frozenset, allowed(cluster, "scaler").values())) == {frozenset({"DESCRIBE"})}

@@ -35,12 +35,14 @@ def _stack() -> Stack:
 
 
 def _find(names: list[str]) -> list[Topic]:
-    """The topics with these names or with names that contain them. Raises UserError if there is none."""
-    from makegood_contracts.topics import TOPICS
+    """The topics with these names or with names that contain them: state topics only if the name says `state`. Raises UserError
+    if there is none."""
+    from makegood_contracts.topics import STATE_TOPICS, TOPICS
 
     found = []
     for name in names:
-        fitting = [t for t in TOPICS if t.name == name] or [t for t in TOPICS if name in t.name]
+        meant = TOPICS if "state" in name else [t for t in TOPICS if t not in STATE_TOPICS]
+        fitting = [t for t in meant if t.name == name] or [t for t in meant if name in t.name]
         if not fitting:
             raise UserError(f"unknown topic {name}. List the topics with: makegood topics list", exit_code=2)
         found += [t for t in fitting if t not in found]
@@ -94,7 +96,8 @@ def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The top
 @topics.command()
 def tail(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="TOPIC", help="Topic names or parts of them. Default: all topics.")
+        list[str] | None,
+        typer.Argument(metavar="TOPIC", help="Topic names or parts of them. Default: all but the state topics."),
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="Only events with this key.")] = None,
     correlation: Annotated[str | None, typer.Option(metavar="ID", help="Only events with this correlation id.")] = None,
@@ -107,13 +110,13 @@ def tail(
     ] = False,
 ) -> None:
     """Show events as they are published, until Ctrl-C."""
-    from makegood_contracts.topics import TOPICS
+    from makegood_contracts.topics import STATE_TOPICS, TOPICS
     from makegood_stack.event_verifier import verifier_of
     from makegood_stack.tail import Tail
 
     stack = _stack()
     verifier = verifier_of(stack) if verify else None
-    wanted = [t.name for t in (_find(names) if names else TOPICS)]
+    wanted = [t.name for t in (_find(names) if names else [t for t in TOPICS if t not in STATE_TOPICS])]
     output = console()
 
     async def follow() -> None:

@@ -23,6 +23,7 @@ from makegood_contracts.topics import (
     SCHEDULES,
     SERVICES,
     SESSIONS,
+    STATE_TOPICS,
     TOPICS,
     VENUES,
     WAITLIST,
@@ -64,7 +65,7 @@ class User:
 
 def users(prefix: str = "") -> tuple[User, ...]:
     """All users. `prefix`: what the names of topics and groups begin with (KAFKA_TOPIC_PREFIX)."""
-    shared = [topic for topic in EVENT_TOPICS if topic not in ACCESS.values()]
+    shared = [topic for topic in (*EVENT_TOPICS, *STATE_TOPICS) if topic not in ACCESS.values()]
     letters = [dead_letters(service) for service in SERVICES]
     groups = [Right("group", prefix + service, "Describe") for service in SERVICES]
     consumed = [topic for topic in EVENT_TOPICS if any(topic in topics for topics in CONSUMES.values())]
@@ -96,7 +97,7 @@ def users(prefix: str = "") -> tuple[User, ...]:
         ),
         User(
             "data-team",
-            "Reads the events, without access logs and dead letters. Its groups begin with `data-team.`.",
+            "Reads events and states, without access logs and dead letters. Its groups begin with `data-team.`.",
             (*_topics(shared, "Read", prefix), Right("group", f"{prefix}data-team.", "Read", prefixed=True)),
         ),
     )

@@ -18,7 +18,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
-from makegood_contracts.topics import EVENT_TOPICS
+from makegood_contracts.topics import EVENT_TOPICS, STATE_TOPICS
 
 from makegood_chassis import real_time
 from makegood_chassis.database import PublishedRow
@@ -37,7 +37,7 @@ TOPIC_TROUBLE: Final = (
 """Errors that concern one topic while the broker is well: the others go on."""
 
 _BATCH_BYTES: Final = 900_000
-_SIGNED: Final = frozenset(topic.name for topic in EVENT_TOPICS)
+_SIGNED: Final = frozenset(topic.name for topic in (*EVENT_TOPICS, *STATE_TOPICS))
 """Dead letters are not: each keeps the signature that its event came with."""
 _log = structlog.get_logger(__name__)
 

@@ -92,6 +92,15 @@ from makegood_contracts.events.sessions import (
     SessionZoneChanged,
     Specialty,
 )
+from makegood_contracts.events.states import (
+    BalanceState,
+    DeliveryState,
+    EnrolmentState,
+    HoldState,
+    InvoiceState,
+    RoomState,
+    SessionState,
+)
 from makegood_contracts.events.venues import VenueCodeChanged, VenuePublished
 from makegood_contracts.events.waitlist import WaitlistCandidateJudged
 
@@ -102,6 +111,7 @@ __all__ = [
     "AccessReason",
     "AccessRecordedFact",
     "Actor",
+    "BalanceState",
     "CancelCause",
     "Channel",
     "Classification",
@@ -115,13 +125,17 @@ __all__ = [
     "CreditReturned",
     "CreditSpent",
     "DateHours",
+    "DeliveryState",
     "DisputeClaim",
     "EnrolmentEnded",
+    "EnrolmentState",
     "Event",
+    "HoldState",
     "Hours",
     "InvoiceIssued",
     "InvoiceOverdue",
     "InvoicePaid",
+    "InvoiceState",
     "InvoiceVoided",
     "InvoiceWish",
     "LotExpiryChanged",
@@ -151,6 +165,7 @@ __all__ = [
     "RoomClosed",
     "RoomOpened",
     "RoomRestarted",
+    "RoomState",
     "SchedulePublished",
     "ScheduleWithdrawn",
     "SessionCancelled",
@@ -173,6 +188,7 @@ __all__ = [
     "SessionRequested",
     "SessionReserved",
     "SessionStarted",
+    "SessionState",
     "SessionType",
     "SessionZoneChanged",
     "SettleCause",

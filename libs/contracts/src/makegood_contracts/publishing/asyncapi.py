@@ -7,12 +7,13 @@ from typing import Any, Final
 from makegood_contracts.envelope import CONTENT_TYPE, EXAMPLE_BASE_URL
 from makegood_contracts.events import EVENT_TYPES, Event
 from makegood_contracts.publishing.examples import golden_of
-from makegood_contracts.topics import EVENT_TOPICS, TOPICS, Topic
+from makegood_contracts.topics import EVENT_TOPICS, STATE_TOPICS, TOPICS, Topic
 
 _ABOUT: Final = (
     "Events that Makegood's services publish, for each other and for other consumers. They are CloudEvents 1.0 in Kafka binary "
     "mode: attributes are `ce_` headers, the payload is JSON in the record value. Events with the same key stay in order. "
-    "Fields are only ever added; ignore fields you do not know. No topic has names, addresses or free text."
+    "Fields are only ever added; ignore fields you do not know. No topic has names, addresses or free text. Topics whose names "
+    "end in `.state.v1` are compacted: they keep the latest state of each entity, and a record without a value is a tombstone."
 )
 _HEADERS: Final[dict[str, str]] = {
     "ce_specversion": "CloudEvents version.",
@@ -24,7 +25,7 @@ _HEADERS: Final[dict[str, str]] = {
     "ce_dataschema": "The JSON Schema of the payload.",
     "ce_correlationid": "Id of the request or deadline that started the chain of events.",
     "ce_causationid": "Id of the direct cause: a request, deadline or event.",
-    "ce_sequence": "Counts the events of the entity, in steps of one.",
+    "ce_sequence": "Counts the events of the entity, in steps of one. Of a state: rises, with gaps.",
     "ce_dataclassification": "public, internal or pseudonymous.",
     "content-type": "Media type of the payload.",
 }
@@ -68,7 +69,7 @@ def _name(kind: type[Event]) -> str:
 
 
 def _names(topic: Topic) -> list[str]:
-    return [_name(kind) for kind in _kinds(topic)] if topic in EVENT_TOPICS else ["DeadLetter"]
+    return [_name(kind) for kind in _kinds(topic)] if topic in (*EVENT_TOPICS, *STATE_TOPICS) else ["DeadLetter"]
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
@@ -83,6 +84,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
                 "topicConfiguration": {
                     "cleanup.policy": [topic.settings["cleanup.policy"]],
                     "retention.ms": int(topic.settings["retention.ms"]),
+                    **({"delete.retention.ms": int(topic.settings["delete.retention.ms"])} if topic.compacted else {}),
                 },
                 "bindingVersion": "0.5.0",
             }

@@ -210,6 +210,11 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "WaitlistCandidateJudged": {"reasons": (_OBSTACLE,)},
     "WaitlistCandidatePassedOver": {"reasons": (_OBSTACLE,)},
     "MessageDelivered": {"template": "provider-missed"},
+    "SessionState": {"status": "provider_missed", "absent_party": "provider", "booked_by": "member"},
+    "HoldState": {"status": "released", "cause": "provider_missed"},
+    "BalanceState": {"available": 3, "held": 0},
+    "EnrolmentState": {"ended_on": None},
+    "DeliveryState": {"status": "sent"},
 }
 
 
