@@ -28,6 +28,11 @@ class Reminder:
     def text(self) -> str:
         return f"{self.session_id}/{self.starts_at.timestamp():.6f}/{self.minutes}"
 
+    @property
+    def due_at(self) -> datetime:
+        """Its moment, or up to a minute earlier."""
+        return self.starts_at - timedelta(minutes=self.minutes + 1)
+
     @classmethod
     def parse(cls, text: str) -> Reminder:
         session_id, start, minutes = text.split("/")

@@ -200,7 +200,8 @@ async def remind(unit: UnitOfWork, dependencies: Dependencies, session_id: str, 
     locale = contact.locale if contact else "en"
     source = Source(new_id(), unit.cause.correlation_id, unit.cause.traceparent, utc_now())
     notifier = Notifier(unit, dependencies)
-    delivery_id = notifier.queue(Notice("reminder", "member", session.content(), source), channel, locale)
+    notice = Notice("reminder", "member", session.content(), source)
+    delivery_id = notifier.queue(notice, channel, locale, due_at=unit.now)
     await notifier.send()
     return QueuedReminder(delivery_id, dependencies.wording.subject("reminder", locale))
 

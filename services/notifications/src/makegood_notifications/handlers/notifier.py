@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from makegood_chassis.database import UnitOfWork
@@ -31,23 +32,24 @@ class Notifier:
         """Loads the venues that chat messages name. Does not ask the database if there are none."""
         self._venues = {**self._venues, **await venues.find(self._unit, ids)}
 
-    def tell(self, notice: Notice, parties: Parties) -> None:
-        """Tells one party by every channel of the notice. `parties` has the preferences of both."""
+    def tell(self, notice: Notice, parties: Parties, *, due_at: datetime | None = None) -> None:
+        """Tells one party by every channel of the notice. `parties` has the preferences of both. `due_at`: the moment of a
+        reminder."""
         person = parties.member if notice.to == "member" else parties.provider
         if notice.mail:
-            self.queue(notice, "email", person.locale)
+            self.queue(notice, "email", person.locale, due_at=due_at)
             if person.whatsapp and not notice.calendar:
-                self.queue(notice, "whatsapp", person.locale)
+                self.queue(notice, "whatsapp", person.locale, due_at=due_at)
         if notice.chat:
             self._system_message(notice, parties.member.locale, wanted=person.chat)
         elif not notice.calendar:
             self._delivered(notice, "in_app")
 
-    def queue(self, notice: Notice, channel: Channel, locale: str) -> str:
-        """Queues the notice for e-mail or WhatsApp. Returns the delivery's id."""
+    def queue(self, notice: Notice, channel: Channel, locale: str, *, due_at: datetime | None = None) -> str:
+        """Queues the notice for e-mail or WhatsApp. Returns the delivery's id. `due_at`: the moment of a reminder."""
         delivery_id = new_id()
         subject = self._dependencies.wording.subject(notice.template, locale)
-        self._outgoing.delivery(delivery_id, notice, channel, subject=subject)
+        self._outgoing.delivery(delivery_id, notice, channel, subject=subject, due_at=due_at)
         if channel == "whatsapp":
             self._unit.after_commit(self._dependencies.whatsapp_worker.wake)
         return delivery_id

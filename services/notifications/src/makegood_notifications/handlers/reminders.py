@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -27,6 +28,16 @@ NEWS_PAUSE: Final = timedelta(seconds=1)
 """How long a due message is put off while later events are still being read."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What is told about a session, and for a reminder its moment."""
+
+    session: Session
+    announcements: Announcements
+    details: Details | None = None
+    due_at: datetime | None = None
+
+
 def set_deadlines(event: SessionFact, unit: UnitOfWork) -> None:
     """Sets the deadlines that follow from `event`. If the session changes, they stay, and check it when they are due."""
     if isinstance(event, SessionReserved):
@@ -42,12 +53,12 @@ async def on_reminder_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: 
     because no worker ran, one is sent.
     """
     batch = await _judged(REMINDER, batch, unit, dependencies)
-    due: dict[str, set[datetime]] = {}  # a session that moved may have one for each of its starts
-    for reminder in (Reminder.parse(one.entity_id) for one in batch):
-        due.setdefault(reminder.session_id, set()).add(reminder.starts_at)
+    due: dict[str, dict[datetime, datetime]] = {}  # a session that moved may have one for each of its starts
+    for reminder in sorted((Reminder.parse(one.entity_id) for one in batch), key=lambda one: one.due_at):
+        due.setdefault(reminder.session_id, {})[reminder.starts_at] = reminder.due_at
     sessions = await read_models.find_sessions(unit, sorted(due))
     messages = [
-        (session, REMINDERS, None)
+        _Message(session, REMINDERS, due_at=due[session.id][session.starts_at])
         for session in sessions.values()
         if any(reminds(session.status, session.starts_at, start, unit.now) for start in due[session.id])
     ]
@@ -67,7 +78,7 @@ async def on_answer_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: De
         due[session_id], starts[session_id] = (datetime.fromtimestamp(float(moment), UTC) for moment in moments)
     sessions = await read_models.find_sessions(unit, sorted(due))
     messages = [
-        (session, (WAITS_FOR_CONFIRMATION,), Details(confirm_by=due[session.id]))
+        _Message(session, (WAITS_FOR_CONFIRMATION,), Details(confirm_by=due[session.id]))
         for session in sessions.values()
         if session.status == "reserved" and session.starts_at == starts[session.id] and unit.now < due[session.id]
     ]
@@ -88,17 +99,16 @@ async def _judged(kind: str, batch: Sequence[Due], unit: UnitOfWork, dependencie
     return judged
 
 
-async def _tell(
-    messages: Sequence[tuple[Session, Announcements, Details | None]], unit: UnitOfWork, dependencies: Dependencies
-) -> None:
+async def _tell(messages: Sequence[_Message], unit: UnitOfWork, dependencies: Dependencies) -> None:
     notifier = Notifier(unit, dependencies)
-    people = {person for session, _, _ in messages for person in (session.member_id, session.provider_id)}
+    people = {person for one in messages for person in (one.session.member_id, one.session.provider_id)}
     preferences = await contacts.preferences(unit, people) if people else {}
-    for session, announcements, details in messages:
+    for message in messages:
+        session = message.session
         source = Source(new_id(), unit.cause.correlation_id, None, utc_now())
-        content = session.content(details)
+        content = session.content(message.details)
         parties = Parties.of(preferences, session.member_id, session.provider_id)
-        for one in announcements:
-            notifier.tell(one.notice(content, source), parties)
+        for one in message.announcements:
+            notifier.tell(one.notice(content, source), parties, due_at=message.due_at)
         notifier.session_changed(session.id, session.room_id, session.member_id, session.provider_id, session.version)
     await notifier.send()

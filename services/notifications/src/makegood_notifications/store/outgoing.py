@@ -14,7 +14,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_chassis.real_time import utc_now
 from makegood_chassis.statements import Statement
 from makegood_contracts.events.deliveries import Channel
-from sqlalchemy import Boolean, Column
+from sqlalchemy import Boolean, Column, DateTime
 
 from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
 from makegood_notifications.domain.deliveries import HELD_UP
@@ -44,6 +44,8 @@ class NewDelivery(msgspec.Struct):
     sent_at: datetime | None
     leased: bool = False
     """Whether the e-mail is leased in the same transaction, unless an earlier one is still queued."""
+    due_at: datetime | None = None
+    """For a reminder: its moment. What went out before that moment (`told_before`) was another one."""
 
 
 class NewMessage(msgspec.Struct):
@@ -66,8 +68,8 @@ class NewEntry(msgspec.Struct):
     data: dict[str, Any]
 
 
-_DELIVERY: Final = [deliveries.c[one] for one in NewDelivery.__struct_fields__ if one != "leased"]
-_NEW_DELIVERY: Final = [*_DELIVERY, Column("leased", Boolean)]
+_DELIVERY: Final = [deliveries.c[one] for one in NewDelivery.__struct_fields__ if one not in ("leased", "due_at")]
+_NEW_DELIVERY: Final = [*_DELIVERY, Column("leased", Boolean), Column("due_at", DateTime(timezone=True))]
 _MESSAGE: Final = [chat_messages.c[one] for one in NewMessage.__struct_fields__]
 _ENTRY: Final = list(stream.c)
 
@@ -75,12 +77,16 @@ _WRITTEN: Final = [column for column in _DELIVERY if column.key not in ("id", "s
 
 _WRITE: Final = Statement(f"""
 WITH told AS (
-    DELETE FROM told_before USING {unnested("delivery", _NEW_DELIVERY)}
-    WHERE delivery.status = 'queued' AND told_before.person_id = delivery.person_id
-      AND told_before.session_id = delivery.session_id AND told_before.channel = delivery.channel
-      AND told_before.template = delivery.template
-      AND (told_before.starts_at IS NULL OR told_before.starts_at = (delivery.facts->>'starts_at')::timestamptz)
-    RETURNING delivery.id, told_before.delivery_id, told_before.delivered_at
+    DELETE FROM told_before USING (
+        SELECT DISTINCT ON (delivery.id) delivery.id, earlier.delivery_id
+        FROM {unnested("delivery", _NEW_DELIVERY)} JOIN told_before AS earlier USING (person_id, session_id, channel, template)
+        WHERE delivery.status = 'queued'
+          AND (earlier.starts_at IS NULL OR earlier.starts_at = (delivery.facts->>'starts_at')::timestamptz)
+          AND (delivery.due_at IS NULL OR earlier.delivered_at >= delivery.due_at)
+        ORDER BY delivery.id, earlier.delivered_at
+    ) AS same
+    WHERE told_before.delivery_id = same.delivery_id
+    RETURNING same.id, told_before.delivery_id, told_before.delivered_at
 ), taken AS (
     INSERT INTO deliveries (id, status, sent_at, {names(_WRITTEN)}, attempts, reason, next_attempt_at)
     SELECT coalesce(delivery_id, id), CASE WHEN delivery_id IS NULL THEN status ELSE 'sent' END,
@@ -126,15 +132,16 @@ class Outgoing:
         subject: str | None = None,
         sent_at: datetime | None = None,
         wanted: bool = True,
+        due_at: datetime | None = None,
     ) -> None:
         """A message to a person, delivered with this transaction if `sent_at` is given, else queued. If it is not
-        `wanted`, it is recorded as left out.
+        `wanted`, it is recorded as left out. `due_at`: the moment of a reminder.
         """
         content, source = notice.content, notice.source
         status = "skipped" if not wanted else "queued" if sent_at is None else "sent"
         new = NewDelivery(
             delivery_id, source.event_id, notice.person_id, channel, notice.template, subject, status,
-            content.session_id, stored(content), source.correlation_id, source.traceparent, source.occurred_at, sent_at,
+            content.session_id, stored(content), source.correlation_id, source.traceparent, source.occurred_at, sent_at, due_at=due_at,
         )  # fmt: skip
         self.deliveries.append(new)
         if channel == "email" and status == "queued":
