@@ -169,6 +169,8 @@ async def _keep_what_was_sent(
     causes = {one.id: one.event for one in events}
     starts = dict(known)
     stays: set[str] = set()
+    finished: list[tuple[Any, ...]] = []
+    told: list[tuple[Any, ...]] = []
     for one in sorted(events, key=lambda each: each.time):
         event = one.event
         if isinstance(event, SessionFact):
@@ -179,7 +181,7 @@ async def _keep_what_was_sent(
         delivered = event.delivered_at if isinstance(event, MessageDelivered) else None
         if event.delivery_id in rows:
             status, why = ("sent", None) if delivered else ("failed", getattr(event, "failure", None))
-            await notifications.execute(_FINISHED, event.delivery_id, status, delivered, why)
+            finished.append((event.delivery_id, status, delivered, why))
         elif not (outside and delivered):
             continue
         elif event.template in _ERASURES:
@@ -193,9 +195,13 @@ async def _keep_what_was_sent(
         else:
             start = _start_told(event, causes.get(one.causation_id), starts)
             about = (event.delivery_id, event.person_id, event.channel, event.template, event.session_id)
-            await notifications.execute(_TOLD, *about, start, delivered)
+            told.append((*about, start, delivered))
         stays.add(one.id)
         report.sent_already += outside
+    # All at once: a crash loses nothing that the next try does not find on the topics again.
+    async with notifications.transaction():
+        await notifications.executemany(_FINISHED, finished)
+        await notifications.executemany(_TOLD, told)
     return stays
 
 
@@ -210,16 +216,15 @@ async def _keep_erasures(databases: Mapping[str, Any], events: Sequence[Received
     """Erases again whom a restore would bring back, and revokes tokens again."""
     notifications = databases["notifications"]
     now = await notifications.fetchval(_PRODUCT_TIME)
-    for one in events:
-        event = one.event
-        if isinstance(event, PersonErased):
-            await notifications.execute(_ERASE, event.person_id, now)
-            await notifications.execute(_ERASE_SOON, event.person_id, now)
-            report.erased_again.append(event.person_id)
-        elif isinstance(event, TokensRevoked):
-            for connection in databases.values():
-                await connection.execute(_REVOKE, event.person_id, event.jti or "", event.revoked_at)
-            report.revoked_again += 1
+    erased = [one.event.person_id for one in events if isinstance(one.event, PersonErased)]
+    revoked = [one.event for one in events if isinstance(one.event, TokensRevoked)]
+    async with notifications.transaction():
+        await notifications.executemany(_ERASE, [(person_id, now) for person_id in erased])
+        await notifications.executemany(_ERASE_SOON, [(person_id, now) for person_id in erased])
+    for connection in databases.values():
+        await connection.executemany(_REVOKE, [(one.person_id, one.jti or "", one.revoked_at) for one in revoked])
+    report.erased_again += erased
+    report.revoked_again += len(revoked)
 
 
 def _tell_of(withdrawn: Sequence[Received[Any]], known: Mapping[str, datetime], report: Report) -> None:
