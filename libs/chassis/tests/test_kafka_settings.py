@@ -11,6 +11,7 @@ import pytest
 from makegood_chassis.kafka_connection import KafkaConnection, kafka_arguments
 from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_testkit.certificates import Authority
+from makegood_testkit.tls import server_context
 from pydantic import ValidationError
 
 LOGIN = {"kafka_sasl_username": "booking", "kafka_sasl_password": "kX9-vT2qLm7_Rb4wZc"}
@@ -150,3 +151,27 @@ async def test_a_renewed_certificate_counts_from_the_next_connection_on(tmp_path
         assert await seen() == "fourth"
         paths["key"].unlink()
         assert await seen() == "fourth"
+
+
+async def test_an_authority_that_was_taken_out_of_the_file_is_not_trusted_any_more(tmp_path: Path) -> None:
+    old, new = (Authority(tmp_path / name, name) for name in ("old", "new"))
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(old.file.read_bytes() + new.file.read_bytes())
+    connection = KafkaConnection("kafka:9093", "SSL", ca_file=str(trusted))
+    own = connection.arguments()["ssl_context"]
+
+    async def accepted(authority: Authority) -> bool:
+        shown = server_context(authority.issue("server"))
+        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=shown) as server:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1], ssl=own)
+            except ssl.SSLCertVerificationError:
+                return False
+            writer.close()
+            return True
+
+    assert [await accepted(one) for one in (old, new)] == [True, True]
+    trusted.write_bytes(new.file.read_bytes())
+    assert [await accepted(one) for one in (old, new)] == [False, True]
+    trusted.unlink()
+    assert [await accepted(one) for one in (old, new)] == [False, True], "in the middle of being replaced"

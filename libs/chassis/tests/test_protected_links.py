@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from makegood_chassis.signals import Signals
 from makegood_stack.embedded import EmbeddedServers
 from makegood_testkit.certificates import Authority, Certificate
 from makegood_testkit.tls import tls_before
+from makegood_testkit.waiting import eventually
+from redis.exceptions import RedisError
 from sqlalchemy import text
 
 PASSWORD = "kX9-vT2qLm7_Rb4wZc"
@@ -90,6 +93,23 @@ async def test_postgresql_is_talked_to_only_when_its_certificate_and_name_are_ri
         await Database(good.replace(":secret@", f":{PASSWORD}@"), Clock()).open()
 
 
+@pytest.mark.slow
+async def test_postgresql_is_not_trusted_once_its_authority_was_taken_out_of_the_file(
+    postgres_with_tls: str, authority: Authority, stranger: Authority, tmp_path: Path
+) -> None:
+    trusted = copyfile(authority.file, tmp_path / "trusted.pem")
+    database = Database(f"{postgres_with_tls}?sslmode=verify-full&sslrootcert={trusted}", Clock())
+    await database.open()
+    try:
+        async with database.reading():
+            copyfile(stranger.file, trusted)
+            with pytest.raises((ssl.SSLCertVerificationError, ConnectionError)):
+                async with database.reading():  # needs one more connection
+                    """Not reached."""
+    finally:
+        await database.close()
+
+
 # -- Redis
 
 
@@ -109,6 +129,33 @@ async def test_signals_go_through_redis_with_tls_and_a_password(authority: Autho
             assert not await _hears(good.replace("127.0.0.1", "localhost"), str(authority.file))
             assert not await _hears(good.replace(password, "wrong"), str(authority.file))
             assert not await _hears(good.replace("rediss", "redis"), "")
+
+
+@pytest.mark.slow
+async def test_redis_is_not_trusted_once_its_authority_was_taken_out_of_the_file(
+    authority: Authority, stranger: Authority, tmp_path: Path
+) -> None:
+    trusted = copyfile(authority.file, tmp_path / "trusted.pem")
+    with EmbeddedServers() as servers:
+        plain = servers.redis().url
+        login = plain.removeprefix("redis://").partition("@")[0]
+        with tls_before(urlsplit(plain).port or 6379, authority.issue("redis")) as port:
+            signals = Signals(f"rediss://{login}@127.0.0.1:{port}/0", "one", ca_file=str(trusted))
+            await signals.open()
+            try:
+                await eventually(lambda: signals.connected)
+                redis = signals._redis
+                assert redis is not None
+                await redis.ping()
+                copyfile(stranger.file, trusted)
+                await redis.connection_pool.disconnect()
+                with pytest.raises(RedisError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await redis.ping()
+                await eventually(lambda: not signals.connected)
+                copyfile(authority.file, trusted)
+                await eventually(lambda: signals.connected)
+            finally:
+                await signals.close()
 
 
 async def _hears(url: str, ca_file: str) -> bool:
@@ -169,6 +216,16 @@ def test_keys_come_only_from_the_server_that_the_authority_vouches_for(
             fetch_document(address, trusted)
     with pytest.raises(ValueError, match="unencrypted address"):
         fetch_document(url.replace("jwks.json", "moved"), str(authority.file))
+
+
+def test_keys_are_not_taken_once_the_authority_was_taken_out_of_the_file(
+    identity_with_tls: int, authority: Authority, stranger: Authority, tmp_path: Path
+) -> None:
+    url, trusted = f"https://127.0.0.1:{identity_with_tls}/jwks.json", copyfile(authority.file, tmp_path / "trusted.pem")
+    assert fetch_document(url, str(trusted)) == b"keys"
+    copyfile(stranger.file, trusted)
+    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+        fetch_document(url, str(trusted))
 
 
 def test_certificates_of_the_tests_are_what_they_say(authority: Authority, tmp_path: Path) -> None:

@@ -64,9 +64,13 @@ class KafkaConnection:
 
 
 class _RenewedContext(ssl.SSLContext):
-    """Reads its files again before a connection if they have changed: clients live for weeks, certificates may not."""
+    """Makes a context from its files before a connection if they have changed: clients live for weeks, certificates may not.
+
+    A context forgets no authority that it has read, so each change needs a new one.
+    """
 
     files: KafkaConnection
+    _current: ssl.SSLContext | None = None
     _read: tuple[int, ...] = ()
 
     def renew(self) -> None:
@@ -74,26 +78,32 @@ class _RenewedContext(ssl.SSLContext):
         files = self.files
         paths = [path for path in (files.ca_file, files.certificate_file, files.key_file) if path]
         changed = tuple(Path(path).stat().st_mtime_ns for path in paths)
-        if changed == self._read and self._read:
+        if self._current is not None and changed == self._read:
             return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if files.ca_file:
-            self.load_verify_locations(cafile=files.ca_file)
-        elif not self._read:
-            self.load_default_certs()
+            context.load_verify_locations(cafile=files.ca_file)
+        else:
+            context.load_default_certs()
         if files.certificate_file:
-            # Without a password OpenSSL would ask for one at the terminal. A pair that does not match would spoil this context.
-            pair = (files.certificate_file, files.key_file, lambda: files.key_password)
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(*pair)
-            self.load_cert_chain(*pair)
-        self._read = changed
+            # Without a password OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(files.certificate_file, files.key_file, lambda: files.key_password)
+        self._current, self._read = context, changed
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        return self._now().wrap_bio(*arguments, **options)
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        return self._now().wrap_socket(*arguments, **options)
+
+    def _now(self) -> ssl.SSLContext:
         try:
             self.renew()
         except OSError as error:
             # Certificate and key may be in the middle of being replaced: the earlier ones still serve.
             _log.warning("certificate files cannot be read again", error=type(error).__name__)
-        return super().wrap_bio(*arguments, **options)
+        assert self._current is not None
+        return self._current
 
 
 Brokers: TypeAlias = str | KafkaConnection

@@ -19,7 +19,7 @@ from makegood_chassis.ending import end
 from makegood_chassis.lean_imports import without
 
 with without("opentelemetry.sdk"):  # for metrics of its own
-    from redis.asyncio import Redis
+    from redis.asyncio import Redis, SSLConnection
     from redis.exceptions import RedisError
 
 T = TypeVar("T")
@@ -93,6 +93,14 @@ class _Stream:
         self.woken.set()
 
 
+class _EncryptedConnection(SSLConnection):
+    """Reads the file of authorities at each connection: redis-py keeps what it read at the first one."""
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        self.ssl_context.context = None
+        return super()._connection_arguments()
+
+
 class Signals:
     """Signals by key. `service` separates the services' keys in a shared Redis."""
 
@@ -126,6 +134,8 @@ class Signals:
             retry=None,
             **self._authorities,
         )
+        if self._authorities:
+            self._redis.connection_pool.connection_class = _EncryptedConnection
         self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._publish())]
 
     async def close(self) -> None:
