@@ -221,7 +221,10 @@ def test_keys_come_only_from_the_server_that_the_authority_vouches_for(
 def test_keys_are_not_taken_once_the_authority_was_taken_out_of_the_file(
     identity_with_tls: int, authority: Authority, stranger: Authority, tmp_path: Path
 ) -> None:
-    url, trusted = f"https://127.0.0.1:{identity_with_tls}/jwks.json", copyfile(authority.file, tmp_path / "trusted.pem")
+    url, trusted = (
+        f"https://127.0.0.1:{identity_with_tls}/jwks.json",
+        copyfile(authority.file, tmp_path / "trusted.pem"),
+    )
     assert fetch_document(url, str(trusted)) == b"keys"
     copyfile(stranger.file, trusted)
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
