@@ -12,6 +12,7 @@ STORY ?= provider-missed
 PACKAGES := libs/contracts libs/calendar libs/plans libs/chassis libs/devtools libs/stack libs/testkit services/booking services/availability services/credits services/notifications cli
 STAMP := $(VENV)/.makegood-ready
 TOOLS := $(VENV)/supply-chain
+CONTRACT_TOOLS := $(VENV)/data-contracts
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 # Ignore other active environments of the shell.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT
@@ -19,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without byte code, every process would compile its imports again, which takes seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-extended lint supply-chain-tools sbom known-vulnerabilities format lock up down status clean
+.PHONY: help setup demo test test-extended lint supply-chain-tools sbom known-vulnerabilities data-contract-tools data-contracts format lock up down status clean
 
 help:
 	@echo "make demo               start the platform and play the story of a missed session"
@@ -30,6 +31,7 @@ help:
 	@echo "make lint               run ruff, mypy and bandit"
 	@echo "make sbom               write the software bill of materials (CycloneDX)"
 	@echo "make known-vulnerabilities  list known vulnerabilities of the locked packages"
+	@echo "make data-contracts     lint the data contracts; with KAFKA=host:port also test its topics"
 	@echo "make setup              make the virtual environment (.venv)"
 	@echo "make up, down, status   start, stop and inspect the platform"
 	@echo "make format             format the code"
@@ -81,6 +83,17 @@ sbom: supply-chain-tools
 known-vulnerabilities: supply-chain-tools
 	@$(TOOLS)/bin/python deploy/known_vulnerabilities.py
 
+data-contract-tools: $(CONTRACT_TOOLS)/.ready
+	@:
+$(CONTRACT_TOOLS)/.ready: deploy/data-contracts-requirements.lock | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CONTRACT_TOOLS)
+	@$(BIN)/uv pip install --quiet --python $(CONTRACT_TOOLS)/bin/python --require-hashes -r deploy/data-contracts-requirements.lock
+	@touch $@
+
+KAFKA ?=
+data-contracts: data-contract-tools
+	@$(CONTRACT_TOOLS)/bin/python deploy/check_data_contracts.py $(if $(KAFKA),--kafka $(KAFKA)) $(ARGS)
+
 format: setup
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
@@ -90,11 +103,12 @@ lock: setup
 	@$(BIN)/$(COMPILE) pyproject.toml --group dev \
 		$(foreach package,$(PACKAGES),--no-emit-package makegood-$(notdir $(package))) -o requirements.lock
 	@$(BIN)/$(COMPILE) deploy/supply-chain-requirements.in --python-version 3.11 -o deploy/supply-chain-requirements.lock
+	@$(BIN)/$(COMPILE) deploy/data-contracts-requirements.in --python-version 3.11 -o deploy/data-contracts-requirements.lock
 	@$(BIN)/$(COMPILE) tests/clients/requirements.in --python-version 3.11 -o tests/clients/requirements.lock
 	@$(BIN)/$(COMPILE) tests/helm/requirements.in --no-deps --python-version 3.11 -o tests/helm/requirements.lock
 	@$(BIN)/$(COMPILE) benchmarks/peers/requirements.in --python-version 3.11 -o benchmarks/peers/requirements.lock
 	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/supply-chain-requirements.lock \
-			tests/clients/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
+			deploy/data-contracts-requirements.lock tests/clients/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
 		echo "a lock must not contain addresses"; exit 1; fi
 	@echo "the locks are up to date"
 

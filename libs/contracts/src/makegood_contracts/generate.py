@@ -16,9 +16,11 @@ import msgspec
 from makegood_contracts.events import EVENT_TYPES
 from makegood_contracts.publishing.asyncapi import document
 from makegood_contracts.publishing.compatibility import breaks
+from makegood_contracts.publishing.data_contracts import contract_of
 from makegood_contracts.publishing.examples import golden_of
 from makegood_contracts.publishing.places import OPENAPI, PUBLISHED
 from makegood_contracts.publishing.schemas import schema_of
+from makegood_contracts.topics import TOPICS
 
 COMMAND: Final = "python -m makegood_contracts.generate"
 
@@ -29,6 +31,8 @@ def files() -> dict[str, str]:
     for name, kind in EVENT_TYPES.items():
         made[f"schemas/{name}.json"] = _json(schema_of(kind))
         made[f"examples/{name}.json"] = _json(golden_of(kind))
+    for topic in TOPICS:
+        made[f"data-contracts/{topic.name}.odcs.yaml"] = _yaml(contract_of(topic))
     return made
 
 

@@ -15,7 +15,7 @@ _ABOUT: Final = (
     "Fields are only ever added; ignore fields you do not know. No topic has names, addresses or free text. Topics whose names "
     "end in `.state.v1` are compacted: they keep the latest state of each entity, and a record without a value is a tombstone."
 )
-_HEADERS: Final[dict[str, str]] = {
+HEADERS: Final[dict[str, str]] = {
     "ce_specversion": "CloudEvents version.",
     "ce_id": "The event's id. If an event is delivered twice, both have the same id.",
     "ce_source": "The service that published the event.",
@@ -133,11 +133,11 @@ def _dead_letter() -> dict[str, Any]:
 
 
 def _trait() -> dict[str, Any]:
-    properties: dict[str, Any] = {name: {"type": "string", "description": about} for name, about in _HEADERS.items()}
+    properties: dict[str, Any] = {name: {"type": "string", "description": about} for name, about in HEADERS.items()}
     return {
         "headers": {
             "type": "object",
-            "required": list(_HEADERS),
+            "required": list(HEADERS),
             "properties": properties
             | {name: {"type": "string", "description": about} for name, about in _OPTIONAL.items()},
         }

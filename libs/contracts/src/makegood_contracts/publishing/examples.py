@@ -195,7 +195,12 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "SessionMoved": {"forfeits": False},
     "SessionExtensionRequested": {"new_ends_at": _at(10)},
     "SessionZoneChanged": {"old_time_zone": "America/New_York"},
-    "SessionExtended": {"ends_at": _at(10), "old_ends_at": _at(9, 45)},
+    "SessionExtended": {
+        "ends_at": _at(10),
+        "old_ends_at": _at(9, 45),
+        "length_minutes": 60,
+        "extended_minutes": 15,
+    },
     "MoveCreditHeld": {"how": "kept"},
     "MoveCreditRefused": {
         "reasons": [
