@@ -16,13 +16,13 @@ from makegood_contracts.publishing.meanings import Sensitivity, meaning_of
 from makegood_contracts.publishing.places import PUBLISHED
 from makegood_contracts.publishing.schemas import schema_of
 from makegood_contracts.publishing.tables import Kind, columns_of, events_of
-from makegood_contracts.topics import BY_NAME, EVENT_TOPICS, LEDGER, SESSIONS, TOPICS, VENUES
+from makegood_contracts.topics import BY_NAME, EVENT_TOPICS, LEDGER, SESSIONS, STATE_TOPICS, TOPICS, VENUES
 
 CONTRACTS = {
     path.name.removesuffix(".odcs.yaml"): yaml.safe_load(path.read_text())
     for path in (PUBLISHED / "data-contracts").iterdir()
 }
-each_topic = pytest.mark.parametrize("topic", EVENT_TOPICS, ids=lambda topic: topic.name)
+each_topic = pytest.mark.parametrize("topic", [*EVENT_TOPICS, *STATE_TOPICS], ids=lambda topic: topic.name)
 
 
 def _custom(properties: list[dict[str, Any]]) -> dict[str, Any]:
