@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from makegood_stack.up import http_ok
 from makegood_testkit.chaos import MixedLoad, drained, verify
 from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Platform
+from makegood_testkit.releases import previous_release
 from makegood_testkit.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -29,27 +29,10 @@ TOGETHER = 12.0
 """Seconds of load with both releases at once."""
 
 
-def _git(*words: str) -> str | None:
-    try:
-        result = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return result.stdout.strip() if result.returncode == 0 else None
-
-
 @pytest.fixture(scope="module")
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sources of the previous release: those of the newest tag `release-*`, or else of the commit in a file."""
-    pinned = (Path(__file__).parent / "previous_release.txt").read_text().split()[-1]
-    tag = _git("describe", "--tags", "--abbrev=0", "--match", "release-*", "HEAD^")
-    commit = _git("rev-parse", "--verify", "--quiet", f"{tag or pinned}^{{commit}}")
-    if commit is None:
-        pytest.skip(f"the previous release ({tag or pinned}) is not here: needs git and a clone with history")
-    folder = tmp_path_factory.mktemp("previous")
-    archive = folder / "sources.tar"
-    assert _git("archive", f"--output={archive}", commit, "libs", "services") is not None
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(folder)
+    """The sources of the previous release."""
+    folder = previous_release(tmp_path_factory.mktemp("previous"), "libs", "services")
     look = "import makegood_booking, makegood_chassis; print(makegood_booking.__file__, makegood_chassis.__file__)"
     used = subprocess.run(
         [sys.executable, "-c", look], env={**os.environ, **_paths(folder)}, capture_output=True, text=True, check=True

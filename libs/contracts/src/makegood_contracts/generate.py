@@ -16,6 +16,7 @@ import msgspec
 from makegood_contracts.events import EVENT_TYPES
 from makegood_contracts.publishing.asyncapi import document
 from makegood_contracts.publishing.compatibility import breaks
+from makegood_contracts.publishing.contract_compatibility import contract_breaks
 from makegood_contracts.publishing.data_contracts import contract_of
 from makegood_contracts.publishing.examples import golden_of
 from makegood_contracts.publishing.places import OPENAPI, PUBLISHED
@@ -23,6 +24,7 @@ from makegood_contracts.publishing.schemas import schema_of
 from makegood_contracts.topics import TOPICS
 
 COMMAND: Final = "python -m makegood_contracts.generate"
+SUFFIX: Final = ".odcs.yaml"
 
 
 def files() -> dict[str, str]:
@@ -32,7 +34,7 @@ def files() -> dict[str, str]:
         made[f"schemas/{name}.json"] = _json(schema_of(kind))
         made[f"examples/{name}.json"] = _json(golden_of(kind))
     for topic in TOPICS:
-        made[f"data-contracts/{topic.name}.odcs.yaml"] = _yaml(contract_of(topic))
+        made[f"data-contracts/{topic.name}{SUFFIX}"] = _yaml(contract_of(topic))
     return made
 
 
@@ -47,8 +49,17 @@ def stale(folder: Path = PUBLISHED) -> list[str]:
 
 def incompatible(folder: Path = PUBLISHED) -> list[str]:
     """Incompatible changes since the published version, one per line."""
+    import yaml  # a development dependency; services run without it
+
     published = {path.stem: msgspec.json.decode(path.read_bytes()) for path in (folder / "schemas").glob("*.json")}
-    return breaks(published, {name: schema_of(kind) for name, kind in EVENT_TYPES.items()})
+    contracts = {
+        path.name.removesuffix(SUFFIX): yaml.load(path.read_text(), yaml.CSafeLoader)
+        for path in (folder / "data-contracts").glob(f"*{SUFFIX}")
+    }
+    return [
+        *breaks(published, {name: schema_of(kind) for name, kind in EVENT_TYPES.items()}),
+        *contract_breaks(contracts, {topic.name: contract_of(topic) for topic in TOPICS}),
+    ]
 
 
 def write(folder: Path = PUBLISHED) -> None:
@@ -91,7 +102,7 @@ def _json(content: Mapping[str, Any]) -> str:
 def _yaml(content: Mapping[str, Any]) -> str:
     import yaml  # a development dependency; services run without it
 
-    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
+    return str(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 if __name__ == "__main__":
