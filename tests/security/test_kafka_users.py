@@ -65,7 +65,8 @@ def test_people_and_their_tools_read_and_only_redriving_writes(cluster: Cluster)
     letters = everything - events - states
     assert allowed(cluster, "auditor") == dict.fromkeys(everything, READ)
     assert allowed(cluster, "redrive") == dict.fromkeys(letters, READ) | dict.fromkeys(events, READ | WRITE)
-    assert allowed(cluster, "data-team") == {name: READ for name in events | states if ".access." not in name}
+    for user in ("data-team", "connect"):
+        assert allowed(cluster, user) == {name: READ for name in events | states if ".access." not in name}
     making = {"CREATE", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"}
     assert allowed(cluster, "makegood-topics") == dict.fromkeys(everything, making)
     assert set(map(frozenset, allowed(cluster, "scaler").values())) == {frozenset({"DESCRIBE"})}
@@ -87,11 +88,12 @@ def test_everybody_keeps_offsets_in_a_group_of_their_own_alone(user: str, cluste
     readable = min(
         (name for name, operations in allowed(cluster, user).items() if "READ" in operations), default="none"
     )
-    groups = (*SERVICES, "data-team.reports", "somebody-elses")
+    groups = (*SERVICES, "data-team.reports", "connect-reports", "somebody-elses")
     # Until the broker has made its own topic of offsets, it refuses everybody.
     until(lambda: all(commits(cluster.administrator, group, "booking.rooms.v1") for group in groups), seconds=60)
     kept = {group for group in groups if commits(cluster.connection(user), group, readable)}
-    assert kept == ({user} & set(SERVICES) | ({"data-team.reports"} if user == "data-team" else set()))
+    tools = {"data-team": "data-team.reports", "connect": "connect-reports"}
+    assert kept == {user} & set(SERVICES) | ({tools[user]} if user in tools else set())
 
 
 def test_the_command_changes_only_what_is_missing_and_revokes_on_request(cluster: Cluster) -> None:

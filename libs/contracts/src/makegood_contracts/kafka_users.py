@@ -100,6 +100,11 @@ def users(prefix: str = "") -> tuple[User, ...]:
             "Reads events and states, without access logs and dead letters. Its groups begin with `data-team.`.",
             (*_topics(shared, "Read", prefix), Right("group", f"{prefix}data-team.", "Read", prefixed=True)),
         ),
+        User(
+            "connect",
+            "Kafka Connect: reads what data teams read, into files or databases. Its groups begin with `connect-`.",
+            (*_topics(shared, "Read", prefix), Right("group", f"{prefix}connect-", "Read", prefixed=True)),
+        ),
     )
 
 

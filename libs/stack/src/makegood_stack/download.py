@@ -30,7 +30,7 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file in the lock. `size` is in bytes."""
+    """A file in the lock. `size` is in bytes. `coordinate`: `group:artifact:version`, or with `:classifier:packaging`."""
 
     coordinate: str
     size: int
@@ -38,15 +38,15 @@ class Artifact:
 
     @property
     def name(self) -> str:
-        _, artifact, version = self.coordinate.split(":")
-        return f"{artifact}-{version}.jar"
+        _, artifact, version, *more = self.coordinate.split(":")
+        classifier, packaging = more or ("", "jar")
+        return f"{artifact}-{version}{classifier and f'-{classifier}'}.{packaging}"
 
     def url_paths(self) -> list[str]:
         """The URLs to try, in the order of jgo's repositories (by default Maven Central)."""
-        context = MavenContext()
-        found = context.create_dependency(self.coordinate).artifact
-        path = f"{found.component.path_prefix.as_posix()}/{found.filename}"
-        return [f"{base}/{path}" for base in context.remote_repos.values()]
+        group, artifact, version, *_ = self.coordinate.split(":")
+        path = "/".join((*group.split("."), artifact, version, self.name))
+        return [f"{base}/{path}" for base in MavenContext().remote_repos.values()]
 
 
 def digest(path: Path) -> str:
