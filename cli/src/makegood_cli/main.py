@@ -11,6 +11,7 @@ import typer
 from makegood_devtools.errors import UserError
 from typer.exceptions import TyperException
 
+from makegood_cli import lost_servers
 from makegood_cli.commands import register_all
 from makegood_cli.terminal import console, quiet_libraries
 
@@ -66,9 +67,8 @@ def run() -> None:
         sys.exit(0)
     except Exception as error:
         _raise_if_debugging()
-        errors.print(
-            f"makegood: unexpected {type(error).__name__}: {error} (for details, run makegood --debug …)", markup=False
-        )
+        unexpected = f"unexpected {type(error).__name__}: {error} (for details, run makegood --debug …)"
+        errors.print(f"makegood: {lost_servers.told(error) or unexpected}", markup=False)
         sys.exit(1)
 
 

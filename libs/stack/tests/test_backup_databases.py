@@ -9,13 +9,18 @@ from typing import Any, Self
 
 import asyncpg
 import pytest
+from aiokafka.admin import NewTopic
 from makegood_chassis.messaging.tables import SCHEMA
+from makegood_contracts.topics import EVENT_TOPICS
 from makegood_devtools.errors import UserError
 from makegood_stack.backup import cut, databases
 from makegood_stack.backup.manifest import DatabaseNote, File, Manifest
 from makegood_stack.backup.restoring import Asked, restore
 from makegood_stack.config import Choices, Stack
+from makegood_stack.embedded import EmbeddedServers
 from makegood_stack.home import Home
+from makegood_stack.kafka import make_topics
+from makegood_stack.ports import SERVICES
 from makegood_testkit.plugin import DatabaseFactory
 
 _LOCKED = "SELECT count(*) FROM pg_locks WHERE relation = 'inbox'::regclass AND mode = 'ShareLock'"
@@ -66,6 +71,33 @@ async def test_while_one_database_is_busy_the_others_go_on_between_two_tries(
         assert set(taken.snapshots) == set(urls)
     assert locked == [0]
     await asyncio.gather(user.close(), other.close())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+async def test_a_broker_that_goes_away_in_the_middle_is_told_with_advice(
+    database_factory: DatabaseFactory,
+    own_servers: EmbeddedServers,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    kafka = own_servers.kafka()
+    urls = dict.fromkeys(SERVICES, await database_factory("cut", _tables))
+    note = cut._note
+
+    async def gone(connection: Any) -> Any:
+        getattr(kafka, fault)()
+        return await note(connection)
+
+    monkeypatch.setattr(cut, "_note", gone)
+    await make_topics(kafka.url, [NewTopic(topic.name, 1, 1) for topic in EVENT_TOPICS])
+    with pytest.raises(UserError, match=r"Kafka does not answer|a server took longer than 3 s"):
+        async with cut.take(urls, kafka.url, ""):
+            """Not reached."""
+    kafka.resume()
+    connection = await asyncpg.connect(urls["booking"])
+    assert await connection.fetchval(_LOCKED) == 0, "nobody has to wait for a backup that failed"
+    await connection.close()
 
 
 async def test_a_dump_that_cannot_be_read_is_found_before_the_database_is_emptied(

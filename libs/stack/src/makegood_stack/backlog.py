@@ -13,6 +13,7 @@ from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_devtools.errors import UserError
 
 from makegood_stack.ports import SERVICES
+from makegood_stack.topic_state import group_offsets
 
 
 class Backlog:
@@ -57,10 +58,7 @@ class Backlog:
             await self._consumer.start()
         behind: dict[str, int] = {}
         for group in (self._prefix + service for service in SERVICES):
-            committed = await self._admin.list_consumer_group_offsets(group)
-            read: dict[TopicPartition, int] = {
-                part: meta.offset for part, meta in committed.items() if meta.offset >= 0
-            }
+            read = await group_offsets(self._admin, group)
             if not read:
                 continue
             partitions: defaultdict[str, set[int]] = defaultdict(set)

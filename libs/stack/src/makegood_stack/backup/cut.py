@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,11 +27,13 @@ from makegood_devtools.errors import UserError
 
 from makegood_stack.backup.manifest import DatabaseNote, Offsets
 from makegood_stack.ports import SERVICES
-from makegood_stack.topic_state import existing_topics
+from makegood_stack.topic_state import existing_topics, group_offsets
 
 _LOCK: Final = "LOCK TABLE inbox, outbox IN SHARE MODE"
 _LOCK_TIMEOUT: Final = "1s"
 _TRIES: Final = 20
+_MOMENT: Final = 3.0
+"""Seconds that reading snapshots and offsets may take, because nothing commits meanwhile."""
 _NOTE: Final = """
 SELECT (SELECT version_num FROM alembic_version) AS revision, current_setting('server_version') AS server,
        clock_timestamp() AS noted_at, pg_current_wal_insert_lsn()::text AS lsn, (SELECT count(*) FROM outbox) AS outbox
@@ -63,13 +65,15 @@ class Positions:
 
     async def __aenter__(self) -> Positions:
         try:
-            names = await existing_topics(self._brokers, [self.prefix + topic.name for topic in EVENT_TOPICS])
-            # A consumer without a group is assigned all partitions of its topics.
-            self._consumer = AIOKafkaConsumer(*names, **kafka_arguments(self._brokers))
-            await self._consumer.start()
-            await self._admin.start()
-        except (KafkaError, OSError) as error:
-            raise UserError(f"Kafka does not answer ({type(error).__name__}). Start it with: makegood up") from error
+            with _kafka_answers():
+                names = await existing_topics(self._brokers, [self.prefix + topic.name for topic in EVENT_TOPICS])
+                # A consumer without a group is assigned all partitions of its topics.
+                self._consumer = AIOKafkaConsumer(*names, **kafka_arguments(self._brokers))
+                await self._consumer.start()
+                await self._admin.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -78,20 +82,30 @@ class Positions:
         await self._admin.close()
 
     async def ends(self) -> Offsets:
-        return self._by_topic(await self._consumer.end_offsets(list(self._consumer.assignment())))
+        """Where each partition ends. Raises UserError if Kafka does not answer."""
+        with _kafka_answers():
+            return self._by_topic(await self._consumer.end_offsets(list(self._consumer.assignment())))
 
     async def groups(self) -> dict[str, Offsets]:
-        answers = await asyncio.gather(*(self._admin.list_consumer_group_offsets(self.prefix + s) for s in SERVICES))
-        return {
-            service: self._by_topic({part: meta.offset for part, meta in found.items() if meta.offset >= 0})
-            for service, found in zip(SERVICES, answers, strict=True)
-        }
+        """Where each service's group stands. Raises UserError if Kafka does not answer."""
+        names = [self.prefix + service for service in SERVICES]
+        with _kafka_answers():
+            answers = await asyncio.gather(*(group_offsets(self._admin, name) for name in names))
+        return {service: self._by_topic(found) for service, found in zip(SERVICES, answers, strict=True)}
 
     def _by_topic(self, offsets: Mapping[TopicPartition, int]) -> Offsets:
         found: Offsets = {}
         for part, offset in sorted(offsets.items()):
             found.setdefault(part.topic.removeprefix(self.prefix), {})[part.partition] = offset
         return found
+
+
+@contextmanager
+def _kafka_answers() -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        raise UserError(f"Kafka does not answer ({type(error).__name__}). Start it with: makegood up") from error
 
 
 @asynccontextmanager
@@ -111,14 +125,20 @@ async def take(urls: Mapping[str, str], brokers: Brokers, prefix: str) -> AsyncI
             try:
                 await _each(lockers, f"BEGIN; SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'; {_LOCK}")
                 await _each(holders, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                ends, noted = await asyncio.gather(
-                    positions.ends(), asyncio.gather(*(_note(holders[service]) for service in SERVICES))
-                )
+                async with asyncio.timeout(_MOMENT):
+                    ends, noted = await asyncio.gather(
+                        positions.ends(), asyncio.gather(*(_note(holders[service]) for service in SERVICES))
+                    )
                 break
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 await _each(holders, "ROLLBACK")
                 if not left:
                     raise UserError("the databases stay too busy for a backup. Run it again later") from None
+            except TimeoutError as error:
+                raise UserError(
+                    f"a server took longer than {_MOMENT:g} s, and all services wait for a backup in that time. "
+                    "See what is running with: makegood status"
+                ) from error
             except asyncpg.UndefinedTableError as error:
                 raise UserError("a database is not migrated. Start the platform with: makegood up") from error
             finally:
