@@ -21,10 +21,11 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from makegood_chassis import metrics, observe
+from makegood_chassis import observe
 from makegood_chassis.access import sealer
 from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.auth import Authenticator
+from makegood_chassis.components import supervise
 from makegood_chassis.connections import Connections
 from makegood_chassis.database import Database
 from makegood_chassis.database_link import UnusableDatabase
@@ -235,29 +236,7 @@ class Runtime:
         await until_it_passes(operation, given_up=self._stop.is_set, failed=failed, longest=1.0)
 
     def _component(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
-        self._tasks[name] = asyncio.create_task(self._supervise(name, body), name=name)
-
-    async def _supervise(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
-        """Restarts a component, with back-off, after an unexpected error."""
-        loop = asyncio.get_running_loop()
-        pause = 0.2
-        while True:
-            started = loop.time()
-            try:
-                await body()
-            except Exception as error:
-                metrics.COMPONENT_RESTARTS.labels(name, type(error).__name__).inc()
-                _log.error("component failed", component=name, error=type(error).__name__, frames=observe.frames(error))
-                self._service.health.set_unhealthy(name, f"failed: {type(error).__name__}")
-                pause = 0.2 if loop.time() - started > 60 else min(pause * 2, 10.0)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._stop.wait()
-                if self._stop.is_set():
-                    return
-                self._service.health.set_healthy(name)
-            else:
-                return
+        self._tasks[name] = asyncio.create_task(supervise(name, body, self._service.health, self._stop), name=name)
 
     async def _run_relay(self) -> None:
         settings = self._settings
