@@ -53,8 +53,7 @@ async def database(database_factory: Any) -> AsyncIterator[Database]:
 
 
 def access(caller: str = "eve", *, refused: bool = False, request_id: str = "r") -> Accesses:
-    scope: Any = {"method": "GET", "path_params": {}}
-    made = Accesses(scope, request_id, caller, "support", "session.read", elevated=True)
+    made = Accesses("GET", {}, request_id, caller, "support", "session.read", elevated=True)
     made.note(None, ["anna"])
     if refused:
         made.refuse("anna")

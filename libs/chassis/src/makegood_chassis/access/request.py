@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +21,6 @@ from makegood_chassis.access.tables import RECORD
 from makegood_chassis.database import Queries, UnitOfWork
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
-
     from makegood_chassis.auth import Role
 
 FORBIDDEN: Final = 403
@@ -39,9 +37,13 @@ About = tuple[str | None, str | None]
 
 @dataclass(slots=True)
 class Accesses:
-    """The accesses of one request. `elevated`: by support or ops, to an operation about people."""
+    """The accesses of one request. `named`: what its address names. `elevated`: by support or ops, to an operation about people.
 
-    scope: Scope
+    It does not hold the request's scope, which holds it: each request would be garbage that only the collector can find.
+    """
+
+    method: str
+    named: Mapping[str, Any]
     request_id: str
     caller: str
     role: str
@@ -74,8 +76,7 @@ class Accesses:
         self.refused = True
         known: list[str | None] = [person for person in people if person is not None and _PLAIN.fullmatch(person)]
         if not known:
-            named = self.scope.get("path_params", {})
-            known = [named[name] for name in _PEOPLE if _PLAIN.fullmatch(str(named.get(name, "")))]
+            known = [self.named[name] for name in _PEOPLE if _PLAIN.fullmatch(str(self.named.get(name, "")))]
         self.notes = {(person, self._addressed()): None for person in known or [None]}
 
     def fail(self, status: int) -> None:
@@ -170,12 +171,12 @@ class Accesses:
     def _outcome(self) -> str:
         if self.refused:
             return "refused"
-        changes = self.scope["method"] not in _READS and not self.repeated and not self.failed
+        changes = self.method not in _READS and not self.repeated and not self.failed
         return "changed" if changes else "shown"
 
     def _addressed(self) -> str | None:
         """What the address names besides a person, such as `session:<id>`."""
-        for name, value in self.scope.get("path_params", {}).items():
+        for name, value in self.named.items():
             if name.endswith("_id") and name not in _PEOPLE and _PLAIN.fullmatch(str(value)):
                 return f"{name.removesuffix('_id').replace('_', '-')}:{value}"
         return None

@@ -8,7 +8,7 @@ costs one call for each dependency and one validation for each parameter that is
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, Final, cast, get_args, get_origin
 
@@ -36,7 +36,7 @@ class Inputs:
     Raises ValueError for a declaration that it does not know how to follow.
     """
 
-    __slots__ = ("_body", "_dependencies", "_headers", "_path", "_query", "_request_name")
+    __slots__ = ("_body", "_dependencies", "_headers", "_path", "_query", "_request_name", "_without_query")
 
     def __init__(self, dependant: Dependant) -> None:
         if unknown := list(_unknown(dependant)):
@@ -44,6 +44,9 @@ class Inputs:
         self._dependencies = [_Dependency(inner) for inner in dependant.dependencies]
         self._path = [_Parameter(field, "path") for field in dependant.path_params]
         self._query = [_Parameter(field, "query") for field in dependant.query_params]
+        shared = all(parameter.can_be_shared for parameter in self._query)
+        self._without_query = {parameter.name: parameter.default for parameter in self._query} if shared else None
+        """Their values if the address has no query, as most have none."""
         self._headers = [_Parameter(field, "header") for field in dependant.header_params]
         self._body = _Body(dependant.body_params[0]) if dependant.body_params else None
         self._request_name = dependant.request_param_name
@@ -72,7 +75,9 @@ class Inputs:
             values[dependency.name] = await dependency.value(request, faults)
         for parameter in self._path:
             parameter.take(request.path_params, values, faults)
-        if self._query:
+        if self._without_query is not None and not request.scope["query_string"]:
+            values.update(self._without_query)
+        elif self._query:
             query = request.query_params
             for parameter in self._query:
                 parameter.take(query, values, faults)
@@ -149,7 +154,7 @@ class _Dependency:
 class _Parameter:
     """A parameter in the path, the query or the headers."""
 
-    __slots__ = ("_alias", "_default", "_field", "_is_list", "_is_text", "_place", "_required")
+    __slots__ = ("_alias", "_field", "_is_list", "_is_text", "_place", "_required", "can_be_shared", "default", "name")
 
     def __init__(self, field: ModelField, where: str) -> None:
         info = field.field_info
@@ -159,21 +164,24 @@ class _Parameter:
         own_name = field.alias == field.name
         self._alias = field.name.replace("_", "-") if where == "header" and own_name else field.alias
         self._field = field
+        self.name = field.name
         self._place = (where, self._alias)
         self._is_list = any(get_origin(part) is list for part in annotations)
         self._is_text = info.annotation is str and not info.metadata
         self._required = info.is_required()
-        self._default = None if self._required else field.get_default()
+        self.default = None if self._required else field.get_default()
+        self.can_be_shared = not self._required and isinstance(self.default, Hashable)
+        """Whether requests that do not send it can have the same default, because it cannot be changed."""
 
     def take(self, sent: Mapping[str, Any], values: dict[str, Any], faults: Faults) -> None:
         """Puts its value among the others, or what is wrong with it among the faults."""
         found: Any = sent.getlist(self._alias) if self._is_list else sent.get(self._alias)  # type: ignore[attr-defined]
-        name = self._field.name
+        name = self.name
         if found is None or found == []:
             if self._required:
                 faults.append(_missing(self._place))
             else:
-                values[name] = copy(self._default)
+                values[name] = self.default if self.can_be_shared else copy(self.default)
         elif self._is_text:
             values[name] = found
         else:

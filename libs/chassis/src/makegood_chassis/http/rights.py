@@ -173,7 +173,9 @@ class Operation:
         grants, elevated = rights.granted(self.name, caller.roles)
         role = grants[0].role if grants else min(caller.roles, default="none")
         context: RequestContext = scope[SCOPE_KEY]
-        accesses = context.accesses = Accesses(scope, context.request_id, caller.subject, role, self.name, elevated)
+        accesses = context.accesses = Accesses(
+            scope["method"], scope["path_params"], context.request_id, caller.subject, role, self.name, elevated
+        )
         if not grants:
             accesses.refuse()
             raise rights.denied(self.name, caller.roles)

@@ -129,7 +129,9 @@ async def read_calendar_feed(
         locale = await contacts.locale(queries, person_id)
         places = await venues.find(queries, {session.venue_id for session in sessions})
         # Anybody who has the address sees what its owner sees.
-        seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
+        seen = Accesses(
+            request.method, request.path_params, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed"
+        )
         await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
     appointments = _appointments(dependencies, sessions, person_id, names, places, locale)
     content = published(appointments, made_at=utc_now(), name=NAME)

@@ -70,7 +70,9 @@ async def unsubscribe(token: Token, request: Request, dependencies: Dependencies
     """
     async with dependencies.database.transaction(context(request).cause) as unit:
         person_id, contact = await commands.end_emails(unit, dependencies, token)
-        seen = Accesses(request.scope, context(request).request_id, person_id, BY_LINK, "contact.unsubscribe")
+        seen = Accesses(
+            request.method, request.path_params, context(request).request_id, person_id, BY_LINK, "contact.unsubscribe"
+        )
         await seen.write(unit, [(person_id, None)])
     return _page(dependencies, contact)
 
