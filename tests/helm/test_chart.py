@@ -25,6 +25,7 @@ def test_the_chart_renders_to_the_golden(values: str) -> None:
 
 def test_the_chart_repeats_the_code() -> None:
     assert chart.TOPICS.read_text() == chart.topics(), f"run: {chart.COMMAND}"
+    assert chart.SECRETS.read_text() == chart.secrets(), f"run: {chart.COMMAND}"
     assert chart.SCHEMA.read_text() == chart.schema(), f"run: {chart.COMMAND}"
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from makegood_chassis.checked_settings import advice
+from makegood_chassis.roles import ROLE, roles_of
 from makegood_chassis.secret_files import is_secret, variable
-from makegood_chassis.settings import ROLE
+from makegood_chassis.settings import ServiceSettings
 from makegood_contracts.topics import SERVICES
 from makegood_testkit.certificates import Authority
 from makegood_testkit.chart import OF_THE_CHART
 from makegood_testkit.production import PASSWORD, production_environment
 from makegood_testkit.settings_table import SETTINGS
+from pydantic import ValidationError
 
 from .conftest import SETS, named, pods
 
@@ -82,8 +86,8 @@ def test_every_variable_is_a_setting_and_no_secret_is_in_the_manifest(values: st
     plain = given.keys() - {f"{secret}_FILE" for secret in secrets} - EXPORTER
     known = {variable(field, info): is_secret(info) for field, info in kind.model_fields.items()}
     assert {name: name in secrets for name in plain | secrets}.items() <= known.items()
-    owner, pruner = f"{service.upper()}_OWNER_DATABASE_URL", f"{service.upper()}_PRUNER_DATABASE_URL"
-    assert (owner in secrets, pruner in secrets) == (role == "migrate", role != "serve")
+    fields = {variable(field, info): info for field, info in kind.model_fields.items()}
+    assert {secret for secret in secrets if role not in roles_of(fields[secret])} == set()
 
 
 @pytest.mark.parametrize(("values", "name"), SERVICE_PODS)
@@ -93,29 +97,8 @@ def test_the_service_accepts_its_settings(
     """With secrets as good as those of an operator, the process of that role would start."""
     service, role = role_of(name)
     pod = pods(values)[name]
-    given = {each: value.replace(FOLDER, f"{tmp_path}/") for each, value in environment(pod).items()}
-    authority = Authority(tmp_path / "authority").file
-    good = production_environment(service, authority)
-    good[f"{service.upper()}_OWNER_DATABASE_URL"] = good[f"{service.upper()}_DATABASE_URL"].replace(
-        f"//{service}:", f"//{service}_owner:"
-    )
-    if given["MAKEGOOD_ENVIRONMENT"] == "development":
-        good["REDIS_URL"] = f"redis://makegood:{PASSWORD}@redis:6379/0"
-    for volume in pod["spec"]["volumes"]:
-        for source in volume.get("projected", {}).get("sources", ()):
-            for item in (source.get("secret") or source["configMap"])["items"]:
-                path = tmp_path / volume["name"] / item["path"]
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(good[item["path"]] if volume["name"] == "secrets" else authority.read_text())
-    for each in list(os.environ):
-        monkeypatch.delenv(each)
-    for each, value in given.items():
-        monkeypatch.setenv(each, value)
-    token = ROLE.set(role)
-    try:
-        settings = SETTINGS[service]()
-    finally:
-        ROLE.reset(token)
+    given = mounted(pod, service, tmp_path)
+    settings = read(service, role, given, monkeypatch)
     assert settings.environment == ("development" if values == "small" else "production")
     assert OF_THE_CHART - {"MAKEGOOD_MIGRATE"} <= given.keys()
     if role != "migrate":
@@ -128,6 +111,55 @@ def test_the_service_accepts_its_settings(
         }
         probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
         assert probes == [{"path": path, "port": "probes"} for path in ("/startupz", "/livez", "/readyz")]
+
+
+@pytest.mark.parametrize(("values", "name"), [pod for pod in SERVICE_PODS if pod[0] != "small"])
+def test_every_secret_that_a_pod_gets_is_one_that_its_process_demands(
+    values: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, role = role_of(name)
+    given = mounted(pods(values)[name], service, tmp_path)
+    secrets = [each for each, value in given.items() if value.startswith(f"{tmp_path}/secrets/")]
+    assert secrets
+    for secret in secrets:
+        without = {each: value for each, value in given.items() if each != secret}
+        with pytest.raises(ValidationError) if secret != "REDIS_URL_FILE" else nullcontext() as refused:
+            read(service, role, without, monkeypatch)
+        if refused is not None:
+            told = {line.partition(":")[0] for line in advice(SETTINGS[service], refused.value).splitlines()}
+            assert told == {secret.removesuffix("_FILE")}
+
+
+def mounted(pod: dict[str, Any], service: str, folder: Path) -> dict[str, str]:
+    """The pod's variables, with files in `folder` in place of those that it mounts."""
+    given = {each: value.replace(FOLDER, f"{folder}/") for each, value in environment(pod).items()}
+    authority = Authority(folder / "authority").file
+    good = production_environment(service, authority)
+    good[f"{service.upper()}_OWNER_DATABASE_URL"] = good[f"{service.upper()}_DATABASE_URL"].replace(
+        f"//{service}:", f"//{service}_owner:"
+    )
+    if given["MAKEGOOD_ENVIRONMENT"] == "development":
+        good["REDIS_URL"] = f"redis://makegood:{PASSWORD}@redis:6379/0"
+    for volume in pod["spec"]["volumes"]:
+        for source in volume.get("projected", {}).get("sources", ()):
+            for item in (source.get("secret") or source["configMap"])["items"]:
+                path = folder / volume["name"] / item["path"]
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(good[item["path"]] if volume["name"] == "secrets" else authority.read_text())
+    return given
+
+
+def read(service: str, role: str, given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ServiceSettings:
+    """The settings of a process in this role, in exactly this environment. Raises ValidationError."""
+    for each in list(os.environ):
+        monkeypatch.delenv(each)
+    for each, value in given.items():
+        monkeypatch.setenv(each, value)
+    token = ROLE.set(role)
+    try:
+        return SETTINGS[service]()
+    finally:
+        ROLE.reset(token)
 
 
 @pytest.mark.parametrize("values", SETS)

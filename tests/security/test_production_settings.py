@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from makegood_chassis.checked_settings import advice
-from makegood_chassis.settings import ROLE
+from makegood_chassis.roles import ROLE
 from makegood_stack.ports import SERVICES
 from makegood_testkit.certificates import Authority
 from makegood_testkit.production import PASSWORD, production_environment
@@ -271,7 +271,7 @@ def test_the_process_ends_with_exit_code_2_and_the_whole_list(service: str) -> N
         "JWKS_URL": "http://mail:8025/.well-known/jwks.json",
     }
     done = subprocess.run(
-        [sys.executable, "-m", f"makegood_{service}", "serve"],
+        [sys.executable, "-m", f"makegood_{service}", "all"],
         env=environment,
         capture_output=True,
         text=True,

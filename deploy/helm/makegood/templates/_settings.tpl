@@ -25,18 +25,17 @@
 {{- end -}}
 
 {{/*
-The secrets of a service in a role: variable → { secret, key }. Only `migrate` gets the owner's login, and `serve` no
-pruner's. A secret that its settings do not call for is left out. Takes (root, service, role).
+The secrets of a service in a role: variable → { secret, key }. What the role does not use (`files/secrets.yaml`), or its settings
+do not call for, is left out. Takes (root, service, role).
 */}}
 {{- define "makegood.secrets" -}}
 {{- $settings := include "makegood.settings" . | fromYaml -}}
-{{- $prefix := upper .service -}}
 {{- $role := .role -}}
+{{- $roles := .root.Files.Get "files/secrets.yaml" | fromYaml -}}
 {{- $used := dict -}}
 {{- range $variable, $reference := include "makegood.merged" (list .root.Values.secrets (get .root.Values.services .service).secrets) | fromYaml -}}
 {{- $wanted := true -}}
-{{- if eq $variable (printf "%s_OWNER_DATABASE_URL" $prefix) -}}{{- $wanted = eq $role "migrate" -}}
-{{- else if eq $variable (printf "%s_PRUNER_DATABASE_URL" $prefix) -}}{{- $wanted = ne $role "serve" -}}
+{{- if not (has $role (get $roles $variable)) -}}{{- $wanted = false -}}
 {{- else if eq $variable "KAFKA_SASL_PASSWORD" -}}{{- $wanted = hasPrefix "SASL_" (get $settings "KAFKA_SECURITY_PROTOCOL" | default "PLAINTEXT") -}}
 {{- else if hasPrefix "STRIPE_" $variable -}}{{- $wanted = eq (get $settings "PAYMENT_PROVIDER" | default "") "stripe" -}}
 {{- else if eq $variable "SMTP_PASSWORD" -}}{{- $wanted = not (empty (get $settings "SMTP_USERNAME")) -}}
@@ -45,6 +44,14 @@ pruner's. A secret that its settings do not call for is left out. Takes (root, s
 {{- if $wanted -}}{{- $_ := set $used $variable $reference -}}{{- end -}}
 {{- end -}}
 {{- toYaml $used -}}
+{{- end -}}
+
+{{/* The files of a service in a role. Takes (root, service, role). */}}
+{{- define "makegood.files" -}}
+{{- $service := get .root.Values.services .service -}}
+{{- $role := get .root.Values .role | default dict -}}
+{{- $own := get $service .role | default dict -}}
+{{- include "makegood.merged" (list .root.Values.files $service.files ($role.files | default dict) ($own.files | default dict)) -}}
 {{- end -}}
 
 {{/* A setting's value as text. Whole numbers have no exponent. */}}

@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from makegood_chassis.roles import is_required, is_used
 from makegood_chassis.secret_files import SecretFiles, UnreadableSecret, is_secret, variable
 
 _DEVELOPMENT: Final = "makegood-development"
@@ -123,14 +124,31 @@ class CheckedSettings(BaseSettings):
                 for each in error.errors(include_url=False)
             ]
             made = cls._as_far_as_valid(values, {str(each["loc"][0]) for each in wrong if each.get("loc")})
+        for name, info in cls.model_fields.items():
+            if is_required(info) and not info.is_required() and is_used(info) and not getattr(made, name):
+                empty = InitErrorDetails(
+                    type="string_too_short", loc=(variable(name, info),), input="", ctx={"min_length": 1}
+                )
+                missing = InitErrorDetails(type="missing", loc=(variable(name, info),), input=None)
+                wrong.append(empty if cls._given(values, name) else missing)
         named = {str(each["loc"][0]).upper() for each in wrong if each.get("loc")}
+        needless = {
+            variable(name, info)
+            for name, info in cls.model_fields.items()
+            if not is_used(info) and not any(cls._given(values, name))
+        }
         for fault in made.faults():
-            if fault.variable not in named:
+            if fault.variable not in named | needless:
                 told = PydanticCustomError(UNSAFE, "{advice}", {"advice": fault.advice})
                 wrong.append(InitErrorDetails(type=told, loc=(fault.variable,), input=None))
         if wrong:
             raise ValidationError.from_exception_data(cls.__name__, wrong, hide_input=True)
         return made
+
+    @classmethod
+    def _given(cls, values: dict[str, Any], name: str) -> list[Any]:
+        """The value of a field, if there is one."""
+        return [values[key] for key in (variable(name, cls.model_fields[name]), name) if key in values]
 
     @classmethod
     def _with_defaults_of_development(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +163,7 @@ class CheckedSettings(BaseSettings):
         """The settings with those values that are valid by themselves. The others have their default, or nothing."""
         valid: dict[str, Any] = {}
         for name, info in cls.model_fields.items():
-            given = [values[key] for key in (variable(name, info), name) if key in values]
+            given = cls._given(values, name)
             if given and not refused & {name, variable(name, info)}:
                 kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
                 valid[name] = TypeAdapter(kind).validate_python(given[0])

@@ -9,44 +9,64 @@ from pydantic import Field, SecretStr
 from makegood_chassis import production
 from makegood_chassis.checked_settings import CheckedSettings, Fault
 from makegood_chassis.kafka_connection import KafkaConnection, Mechanism, Protocol
+from makegood_chassis.roles import WORK, used_by
 
 
 class KafkaSettings(CheckedSettings):
     """The settings behind a KafkaConnection."""
 
     kafka_bootstrap_servers: str = Field(
-        validation_alias="KAFKA_BOOTSTRAP_SERVERS", min_length=1, description="Kafka brokers, `host:port[,host:port]`."
+        "",
+        json_schema_extra=used_by(WORK, required=True),
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS",
+        description="Kafka brokers, `host:port[,host:port]`.",
     )
     kafka_security_protocol: Protocol = Field(
         "PLAINTEXT",
+        json_schema_extra=used_by(WORK),
         validation_alias="KAFKA_SECURITY_PROTOCOL",
         description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`. Production: `SASL_SSL`, or `SSL` with "
         "KAFKA_SSL_CERTFILE, unless the brokers are on the loopback interface.",
     )
     kafka_sasl_mechanism: Mechanism = Field(
         "SCRAM-SHA-512",
+        json_schema_extra=used_by(WORK),
         validation_alias="KAFKA_SASL_MECHANISM",
         description="`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
     )
-    kafka_sasl_username: str = Field("", validation_alias="KAFKA_SASL_USERNAME", description="User name at Kafka.")
+    kafka_sasl_username: str = Field(
+        "",
+        json_schema_extra=used_by(WORK),
+        validation_alias="KAFKA_SASL_USERNAME",
+        description="User name at Kafka.",
+    )
     kafka_sasl_password: SecretStr = Field(
-        SecretStr(""), validation_alias="KAFKA_SASL_PASSWORD", description="Password at Kafka."
+        SecretStr(""),
+        json_schema_extra=used_by(WORK),
+        validation_alias="KAFKA_SASL_PASSWORD",
+        description="Password at Kafka.",
     )
     kafka_ssl_cafile: str = Field(
         "",
+        json_schema_extra=used_by(WORK),
         validation_alias="KAFKA_SSL_CAFILE",
         description="PEM file of the certificate authorities for the brokers; empty: the system's own.",
     )
     kafka_ssl_certfile: str = Field(
         "",
+        json_schema_extra=used_by(WORK),
         validation_alias="KAFKA_SSL_CERTFILE",
         description="PEM file of the service's client certificate, for brokers that require one (mTLS).",
     )
     kafka_ssl_keyfile: str = Field(
-        "", validation_alias="KAFKA_SSL_KEYFILE", description="PEM file of the client certificate's key."
+        "",
+        json_schema_extra=used_by(WORK),
+        validation_alias="KAFKA_SSL_KEYFILE",
+        description="PEM file of the client certificate's key.",
     )
     kafka_ssl_key_password: SecretStr = Field(
         SecretStr(""),
+        json_schema_extra=used_by(WORK),
         validation_alias="KAFKA_SSL_KEY_PASSWORD",
         description="Password of the client certificate's key, if it has one.",
     )

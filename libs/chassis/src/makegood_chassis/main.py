@@ -19,9 +19,10 @@ from makegood_chassis.checked_settings import advice
 from makegood_chassis.database_link import UnusableDatabase
 from makegood_chassis.grants import Logins
 from makegood_chassis.metrics import REGISTRY_OF_PROCESS
+from makegood_chassis.roles import ROLE
 from makegood_chassis.runtime import Runtime
 from makegood_chassis.service import Service
-from makegood_chassis.settings import ROLE, ServiceSettings
+from makegood_chassis.settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
 

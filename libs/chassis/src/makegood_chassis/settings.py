@@ -6,7 +6,6 @@ The table of all settings, `docs/settings.md`, is generated from these classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
@@ -17,6 +16,7 @@ from makegood_chassis.database_settings import DatabaseSettings
 from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
 from makegood_chassis.personal_data.master_keys import FORM, MasterKeys
+from makegood_chassis.roles import ROLE, SERVE, WORK, used_by
 from makegood_chassis.signing_settings import SigningSettings
 
 MAXIMUM_LIFETIME: Final = 3600.0
@@ -27,9 +27,6 @@ PROBES_ABOVE: Final = 1000
 OTLP_CA: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 Port = Annotated[int, Field(ge=1, le=65535)]
 
-ROLE: Final[ContextVar[str]] = ContextVar("role", default="")
-"""The role of the process while its settings are read. Empty if no process is starting."""
-
 DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
 """`iss` of the tokens that `makegood token` makes. Its key is on the developer's disk, so production refuses it."""
 
@@ -39,40 +36,46 @@ class ServiceSettings(SigningSettings, KafkaSettings, DatabaseSettings):
 
     kafka_topic_prefix: str = Field(
         "",
+        json_schema_extra=used_by(WORK),
         validation_alias="KAFKA_TOPIC_PREFIX",
         description="Prefix of every topic and group name, for a shared cluster.",
     )
     data_keys: SecretStr = Field(
         SecretStr(""),
+        json_schema_extra=used_by(SERVE, WORK),
         validation_alias="DATA_KEYS",
         description="Master keys that encrypt people's data keys, `<id>:<32 bytes in base64>[,…]`; the first encrypts, the others "
         "only decrypt. Required in production; development uses a built-in key that protects nothing.",
     )
     redis_url: SecretStr = Field(
         SecretStr(""),
+        json_schema_extra=used_by(SERVE, WORK),
         validation_alias="REDIS_URL",
         description="Redis for wake-ups across processes, `redis://host:port/0`; empty: none. Production: "
         "`rediss://login:secret@host:port/0` unless it is on the loopback interface.",
     )
     redis_ca_file: str = Field(
         "",
+        json_schema_extra=used_by(SERVE, WORK),
         validation_alias="REDIS_CA_FILE",
         description="PEM file of the certificate authorities for Redis; empty: the system's own.",
     )
     jwks_url: str = Field(
+        "",
+        json_schema_extra=used_by(SERVE, required=True),
         validation_alias="JWKS_URL",
-        min_length=1,
         description="JWKS with the keys that sign access tokens: http(s) address or file. Production: https unless it is "
         "on the loopback interface, or a file.",
     )
     jwks_ca_file: str = Field(
         "",
+        json_schema_extra=used_by(SERVE, WORK),
         validation_alias="JWKS_CA_FILE",
         description="PEM file of the certificate authorities for JWKS_URL; empty: the system's own.",
     )
     token_issuer: str = Field(
         "",
-        json_schema_extra=in_development(DEVELOPMENT_ISSUER),
+        json_schema_extra=in_development(DEVELOPMENT_ISSUER) | used_by(SERVE),
         validation_alias="TOKEN_ISSUER",
         description="`iss` of access tokens. Production: required, and https.",
     )
@@ -113,12 +116,13 @@ class ServiceSettings(SigningSettings, KafkaSettings, DatabaseSettings):
     )
     public_base_url: str = Field(
         "",
-        json_schema_extra=in_development("http://127.0.0.1:8080"),
+        json_schema_extra=in_development("http://127.0.0.1:8080") | used_by(SERVE, WORK),
         validation_alias="PUBLIC_BASE_URL",
         description="Public address of the gateway, as people's devices reach it. Production: required, and https.",
     )
     client_app_url: str = Field(
         "",
+        json_schema_extra=used_by(SERVE, WORK),
         validation_alias="CLIENT_APP_URL",
         description="Start of the links into the client app (`…/sessions/<id>`, `…/rooms/<id>/book`, "
         "`…/join/<id>`); empty: PUBLIC_BASE_URL. Production: https.",
@@ -205,12 +209,16 @@ class ServiceSettings(SigningSettings, KafkaSettings, DatabaseSettings):
     )
     otlp_endpoint: str = Field(
         "",
+        json_schema_extra=used_by(SERVE, WORK),
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="OpenTelemetry collector; empty: no traces. Production: https unless it is on the loopback interface. "
         "The exporter's other variables (`OTEL_EXPORTER_OTLP_…`) apply too.",
     )
     otlp_certificate: str = Field(
-        "", validation_alias=OTLP_CA, description="PEM file of the collector's authorities; empty: the system's own."
+        "",
+        json_schema_extra=used_by(SERVE, WORK),
+        validation_alias=OTLP_CA,
+        description="PEM file of the collector's authorities; empty: the system's own.",
     )
 
     def faults(self) -> Iterator[Fault]:

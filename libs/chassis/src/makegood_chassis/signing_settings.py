@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from makegood_chassis import production
 from makegood_chassis.checked_settings import CheckedSettings, Fault
 from makegood_chassis.messaging.signatures import Signer
+from makegood_chassis.roles import WORK, used_by
 
 _UNSIGNED: Final = "is required: without it anyone who can reach Kafka can forge events (see the operators' guide)"
 
@@ -19,12 +20,14 @@ class SigningSettings(CheckedSettings):
 
     event_signing_key: SecretStr = Field(
         SecretStr(""),
+        json_schema_extra=used_by(WORK),
         validation_alias="EVENT_SIGNING_KEY",
         description="Ed25519 private key (PKCS #8, PEM) that signs this service's events: `openssl genpkey -algorithm ed25519`. "
         "Required in production.",
     )
     event_keys_url: str = Field(
         "",
+        json_schema_extra=used_by(WORK),
         validation_alias="EVENT_KEYS_URL",
         description="JWKS with the public keys of all services: http(s) address or file. Events without a valid signature are "
         "refused. Required in production. In development set both of these or neither.",

@@ -7,6 +7,7 @@ import sys
 from makegood_availability.settings import AvailabilitySettings
 from makegood_booking.settings import BookingSettings
 from makegood_chassis.checked_settings import CheckedSettings, development_default
+from makegood_chassis.roles import EVERY, is_required, roles_of
 from makegood_chassis.secret_files import is_secret, variable
 from makegood_chassis.settings import ServiceSettings
 from makegood_credits.settings import CreditsSettings
@@ -26,6 +27,9 @@ message that names the variable. Durations are in seconds.
 A secret can come from a file instead: set `REDIS_URL_FILE=/run/secrets/redis` in place of `REDIS_URL`. A newline at the end of the file
 is ignored. Setting both is an error, and so is a missing or empty file. Logs and errors never show a secret.
 
+If a meaning ends with names of roles, as in *work*, only processes in these roles need the setting. The role `all` is `serve` and `work`.
+What a process is given without needing it must still be possible.
+
 Without `MAKEGOOD_ENVIRONMENT`, a process runs in production, where insecure values are refused. The table says what each variable
 requires there. [Run in production](how-to/operators.md#run-in-production) has a complete example. Addresses that are not secrets must not
 contain a login.
@@ -38,8 +42,9 @@ def table(settings: type[CheckedSettings]) -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of every setting, for the documentation."""
     rows: list[tuple[str, str, str]] = []
     for name, info in settings.model_fields.items():
-        default = "required" if info.is_required() else development_default(info) or str(info.default)
-        meaning = info.description or ""
+        default = "required" if is_required(info) else development_default(info) or str(info.default)
+        only = "" if roles_of(info) == EVERY else f" *{' and '.join(roles_of(info))}*"
+        meaning = f"{info.description or ''}{only}"
         rows.append((variable(name, info), default, f"**Secret.** {meaning}" if is_secret(info) else meaning))
     return rows
 

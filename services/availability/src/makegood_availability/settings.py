@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
+from makegood_chassis.roles import MIGRATE, SERVE, WORK, used_by
 from makegood_chassis.settings import AccessLogSettings
 from pydantic import Field, SecretStr
 
@@ -15,11 +16,20 @@ class AvailabilitySettings(AccessLogSettings):
         description="PostgreSQL of the availability service, `postgresql://login:secret@host:port/database`.",
     )
     owner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="AVAILABILITY_OWNER_DATABASE_URL", description=OWNER
+        SecretStr(""),
+        json_schema_extra=used_by(MIGRATE),
+        validation_alias="AVAILABILITY_OWNER_DATABASE_URL",
+        description=OWNER,
     )
     pruner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="AVAILABILITY_PRUNER_DATABASE_URL", description=PRUNER
+        SecretStr(""),
+        json_schema_extra=used_by(WORK, MIGRATE),
+        validation_alias="AVAILABILITY_PRUNER_DATABASE_URL",
+        description=PRUNER,
     )
     direct_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="AVAILABILITY_DIRECT_DATABASE_URL", description=DIRECT
+        SecretStr(""),
+        json_schema_extra=used_by(SERVE, WORK),
+        validation_alias="AVAILABILITY_DIRECT_DATABASE_URL",
+        description=DIRECT,
     )

@@ -9,6 +9,7 @@ from typing import Final
 from makegood_chassis.checked_settings import Fault
 from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
 from makegood_chassis.production import weakness
+from makegood_chassis.roles import MIGRATE, SERVE, WORK, used_by
 from makegood_chassis.settings import AccessLogSettings
 from makegood_contracts.currencies import currency_codes
 from pydantic import Field, SecretStr, field_validator
@@ -24,13 +25,22 @@ class BookingSettings(AccessLogSettings):
         description="PostgreSQL of booking, `postgresql://login:secret@host:port/database`.",
     )
     owner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="BOOKING_OWNER_DATABASE_URL", description=OWNER
+        SecretStr(""),
+        json_schema_extra=used_by(MIGRATE),
+        validation_alias="BOOKING_OWNER_DATABASE_URL",
+        description=OWNER,
     )
     pruner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="BOOKING_PRUNER_DATABASE_URL", description=PRUNER
+        SecretStr(""),
+        json_schema_extra=used_by(WORK, MIGRATE),
+        validation_alias="BOOKING_PRUNER_DATABASE_URL",
+        description=PRUNER,
     )
     direct_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="BOOKING_DIRECT_DATABASE_URL", description=DIRECT
+        SecretStr(""),
+        json_schema_extra=used_by(SERVE, WORK),
+        validation_alias="BOOKING_DIRECT_DATABASE_URL",
+        description=DIRECT,
     )
     currencies: str = Field(
         "",
@@ -40,6 +50,7 @@ class BookingSettings(AccessLogSettings):
 
     join_link_key: SecretStr = Field(
         SecretStr(""),
+        json_schema_extra=used_by(SERVE),
         validation_alias="JOIN_LINK_KEY",
         description="Signs join links. 32 random characters or more, the same for all processes of booking. A new key ends the "
         "existing links: people join again. Required in production. Empty in development: each process makes its own.",

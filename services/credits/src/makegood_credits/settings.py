@@ -8,6 +8,7 @@ from typing import Final, Literal
 from makegood_chassis import production
 from makegood_chassis.checked_settings import Fault
 from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
+from makegood_chassis.roles import MIGRATE, SERVE, WORK, used_by
 from makegood_chassis.settings import AccessLogSettings
 from pydantic import Field, SecretStr
 
@@ -22,13 +23,22 @@ class CreditsSettings(AccessLogSettings):
         description="PostgreSQL of credits, `postgresql://login:secret@host:port/database`.",
     )
     owner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="CREDITS_OWNER_DATABASE_URL", description=OWNER
+        SecretStr(""),
+        json_schema_extra=used_by(MIGRATE),
+        validation_alias="CREDITS_OWNER_DATABASE_URL",
+        description=OWNER,
     )
     pruner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="CREDITS_PRUNER_DATABASE_URL", description=PRUNER
+        SecretStr(""),
+        json_schema_extra=used_by(WORK, MIGRATE),
+        validation_alias="CREDITS_PRUNER_DATABASE_URL",
+        description=PRUNER,
     )
     direct_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="CREDITS_DIRECT_DATABASE_URL", description=DIRECT
+        SecretStr(""),
+        json_schema_extra=used_by(SERVE, WORK),
+        validation_alias="CREDITS_DIRECT_DATABASE_URL",
+        description=DIRECT,
     )
     payment_provider: Literal["", "development", "stripe", "none"] = Field(
         "",
@@ -37,10 +47,14 @@ class CreditsSettings(AccessLogSettings):
         "(refused in production). Empty: `development` in development, else `none`.",
     )
     stripe_secret_key: SecretStr = Field(
-        SecretStr(""), validation_alias="STRIPE_SECRET_KEY", description="Stripe's secret API key, `sk_…`."
+        SecretStr(""),
+        json_schema_extra=used_by(SERVE, WORK),
+        validation_alias="STRIPE_SECRET_KEY",
+        description="Stripe's secret API key, `sk_…`.",
     )
     stripe_webhook_secret: SecretStr = Field(
         SecretStr(""),
+        json_schema_extra=used_by(SERVE),
         validation_alias="STRIPE_WEBHOOK_SECRET",
         description="Signing secret of the webhook endpoint `/v1/webhooks/payments` at Stripe, `whsec_…`.",
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from makegood_chassis import production
 from makegood_chassis.checked_settings import Fault, in_development
 from makegood_chassis.database_settings import DIRECT, OWNER, PRUNER
+from makegood_chassis.roles import MIGRATE, SERVE, WORK, used_by
 from makegood_chassis.settings import AccessLogSettings, Port
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 
@@ -29,13 +30,22 @@ class NotificationsSettings(AccessLogSettings):
         description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`.",
     )
     owner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="NOTIFICATIONS_OWNER_DATABASE_URL", description=OWNER
+        SecretStr(""),
+        json_schema_extra=used_by(MIGRATE),
+        validation_alias="NOTIFICATIONS_OWNER_DATABASE_URL",
+        description=OWNER,
     )
     pruner_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="NOTIFICATIONS_PRUNER_DATABASE_URL", description=PRUNER
+        SecretStr(""),
+        json_schema_extra=used_by(WORK, MIGRATE),
+        validation_alias="NOTIFICATIONS_PRUNER_DATABASE_URL",
+        description=PRUNER,
     )
     direct_database_url: SecretStr = Field(
-        SecretStr(""), validation_alias="NOTIFICATIONS_DIRECT_DATABASE_URL", description=DIRECT
+        SecretStr(""),
+        json_schema_extra=used_by(SERVE, WORK),
+        validation_alias="NOTIFICATIONS_DIRECT_DATABASE_URL",
+        description=DIRECT,
     )
     person_streams: PositiveInt = Field(
         5,
@@ -49,25 +59,35 @@ class NotificationsSettings(AccessLogSettings):
     )
     smtp_host: str = Field(
         "",
-        json_schema_extra=in_development("127.0.0.1"),
+        json_schema_extra=in_development("127.0.0.1") | used_by(WORK),
         validation_alias="SMTP_HOST",
         description="Mail server for outgoing e-mails. Production: required.",
     )
-    smtp_port: Port = Field(DEVELOPMENT_SMTP_PORT, validation_alias="SMTP_PORT", description="Its port.")
+    smtp_port: Port = Field(
+        DEVELOPMENT_SMTP_PORT, json_schema_extra=used_by(WORK), validation_alias="SMTP_PORT", description="Its port."
+    )
     smtp_username: str = Field(
         "",
+        json_schema_extra=used_by(WORK),
         validation_alias="SMTP_USERNAME",
         description="Login there. Empty: none. Production: required unless the server is on the loopback.",
     )
-    smtp_password: SecretStr = Field(SecretStr(""), validation_alias="SMTP_PASSWORD", description="Its password.")
+    smtp_password: SecretStr = Field(
+        SecretStr(""),
+        json_schema_extra=used_by(WORK),
+        validation_alias="SMTP_PASSWORD",
+        description="Its password.",
+    )
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
         "none",
+        json_schema_extra=used_by(WORK),
         validation_alias="SMTP_TLS",
         description="How the connection is secured. Production: `starttls` or `tls` unless the server is on the loopback and needs "
         "no login.",
     )
     smtp_ca_file: str = Field(
         "",
+        json_schema_extra=used_by(WORK),
         validation_alias="SMTP_CA_FILE",
         description="PEM file of the authorities that sign its certificate. Empty: those that the system trusts.",
     )
@@ -81,6 +101,7 @@ class NotificationsSettings(AccessLogSettings):
     )
     mail_from: str = Field(
         "Makegood <no-reply@makegood.invalid>",
+        json_schema_extra=used_by(WORK),
         validation_alias="MAIL_FROM",
         description="Sender of e-mails, and organiser of invitations. Production: required.",
     )
@@ -104,6 +125,7 @@ class NotificationsSettings(AccessLogSettings):
     )
     whatsapp_url: str = Field(
         "",
+        json_schema_extra=used_by(WORK),
         validation_alias="WHATSAPP_URL",
         description="Start of WhatsApp's Business Cloud API, `https://graph.facebook.com`; empty: no WhatsApp. "
         "Production: only that address.",
@@ -112,10 +134,16 @@ class NotificationsSettings(AccessLogSettings):
         "v23.0", validation_alias="WHATSAPP_VERSION", pattern=r"^v\d+\.\d+$", description="Version of that API."
     )
     whatsapp_phone_number_id: str = Field(
-        "", validation_alias="WHATSAPP_PHONE_NUMBER_ID", description="Id of the sending phone number there."
+        "",
+        json_schema_extra=used_by(WORK),
+        validation_alias="WHATSAPP_PHONE_NUMBER_ID",
+        description="Id of the sending phone number there.",
     )
     whatsapp_token: SecretStr = Field(
-        SecretStr(""), validation_alias="WHATSAPP_TOKEN", description="Access token for it."
+        SecretStr(""),
+        json_schema_extra=used_by(WORK),
+        validation_alias="WHATSAPP_TOKEN",
+        description="Access token for it.",
     )
 
     @field_validator("mail_from")
