@@ -53,6 +53,8 @@ def contents(logins: dict[str, str]) -> dict[str, str]:
             f"migrate-{service}/database-url": address(""),
             f"migrate-{service}/pruner-database-url": address("pruner"),
             f"migrate-{service}/owner-database-url": address("owner"),
+            f"cli/{service}-auditor": address("auditor"),
+            f"cli/{service}-owner": address("owner"),
         }
     return files
 

@@ -55,6 +55,7 @@ class Release:
                 "database-url": url(service),
                 "owner-database-url": url(service, "owner"),
                 "pruner-database-url": url(service, "pruner"),
+                "auditor-database-url": url(service, "auditor"),
                 "redis-url": self.servers.redis_url,
                 "event-signing-key": self.servers.event_signing_key(service),
                 "join-link-key": join_key,

@@ -51,3 +51,9 @@ def test_the_story_is_the_same_in_containers(containers: int) -> None:
         check=False,
     )
     assert audit.returncode == 0, audit.stdout + audit.stderr
+    # The same from the image, which finds the servers by its settings.
+    for words, says in ((["audit"], "no violations"), (["status"], "booking on ")):
+        run = ["docker", "compose", "run", "--rm", "-T", "cli", *words]
+        done = subprocess.run(run, cwd=find_root(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert says in done.stdout

@@ -39,6 +39,7 @@ def named(values: str, kind: str) -> dict[str, dict[str, Any]]:
 
 
 def pods(values: str) -> dict[str, dict[str, Any]]:
-    """What each Deployment and Job makes its pods of, by name."""
+    """What each Deployment, Job and CronJob makes its pods of, and the pod that tests, by name."""
     made = {**named(values, "Deployment"), **named(values, "Job")}
-    return {name: each["spec"]["template"] for name, each in made.items()}
+    jobs = {name: each["spec"]["jobTemplate"] for name, each in named(values, "CronJob").items()}
+    return {name: each["spec"]["template"] for name, each in {**made, **jobs}.items()} | named(values, "Pod")

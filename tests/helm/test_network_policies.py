@@ -17,7 +17,7 @@ WORK = {"makegood-postgresql:5432", "makegood-kafka:9093", "redis:6379", "monito
 TABLE = [
     (
         "gateway",
-        {"gateways:8080", "monitoring:9902"},
+        {"gateways:8080", "test:8080", "monitoring:9902"},
         {*(f"{service}-serve:{base}{end}" for service, end in PORTS.items() for base in ("810", "910"))}
         | {"anywhere:443", "monitoring:4318"},
     ),
@@ -30,6 +30,8 @@ TABLE = [
     ("credits-work", {"monitoring:9103"}, WORK | {"anywhere:443"}),  # Stripe
     ("notifications-work", {"monitoring:9104"}, WORK | {"anywhere:587"}),  # the mail server
     *((f"{service}-migrate", set(), {"makegood-postgresql:5432"}) for service in SERVICES),
+    *((name, set(), {"makegood-postgresql:5432", "makegood-kafka:9093"}) for name in ("audit", "backup", "console")),
+    ("test", set(), {"gateway:8080"}),
 ]
 
 

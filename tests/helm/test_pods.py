@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from .conftest import SETS, named, pods
 
 FOLDER = "/etc/makegood/"
+VOLUMES = {"name", "projected", "secret", "emptyDir", "persistentVolumeClaim"}
 EXPORTER = {"OTEL_EXPORTER_OTLP_CERTIFICATE"}
 """Variables that the exporter of traces reads by itself."""
 
@@ -50,6 +51,9 @@ def test_every_service_has_its_roles_and_the_rest_is_there(values: str) -> None:
     jobs = {f"{service}-migrate" for service in SERVICES} | ({"topics"} if values == "small" else set())
     assert set(named(values, "Job")) == jobs
     assert set(named(values, "PodDisruptionBudget")) == services | {"gateway"}
+    operations = {"small": {"audit", "console"}, "production": {"audit", "backup", "console"}}
+    assert set(named(values, "CronJob")) == operations.get(values, {"audit"})
+    assert set(named(values, "Pod")) == {"test"}
 
 
 @pytest.mark.parametrize("values", SETS)
@@ -61,7 +65,7 @@ def test_every_container_has_the_restricted_profile_and_more(values: str) -> Non
         assert spec["securityContext"].items() >= {"runAsNonRoot": True, "runAsUser": 10001}.items()
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
-        assert {kind for volume in spec["volumes"] for kind in volume} <= {"name", "projected", "secret", "emptyDir"}
+        assert {kind for volume in spec["volumes"] for kind in volume} <= VOLUMES
         for container in containers(pod):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -72,7 +76,7 @@ def test_every_container_has_the_restricted_profile_and_more(values: str) -> Non
             assert "memory" in container["resources"]["limits"]
             assert not any("hostPort" in port for port in container.get("ports", ()))
             writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
-            assert writable <= {"/tmp", "/gateway"}
+            assert writable <= {"/tmp", "/gateway"} | ({"/backups"} if name in ("backup", "console") else set())
     for account in named(values, "ServiceAccount").values():
         assert account["automountServiceAccountToken"] is False
 

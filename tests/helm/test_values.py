@@ -43,6 +43,9 @@ WRONG = [
         "networkPolicies.servers.kafka.ports[0]=broker",
         "'/networkPolicies/servers/kafka/ports/0': got string, want integer",
     ),
+    ("operations.backup.enabled=true", "'/operations/backup/claim'"),
+    ("operations.audit.schedule=daily", "'/operations/audit/schedule'"),
+    ("operations.secrets.STRIPE_SECRET_KEY.key=x", "'STRIPE_SECRET_KEY' not allowed"),
     ("autoscale=true", "'autoscale' not allowed"),
 ]
 
@@ -64,12 +67,19 @@ def test_each_login_at_kafka_is_a_user_of_the_contracts() -> None:
     of_services = {name: each["settings"]["KAFKA_SASL_USERNAME"] for name, each in defaults["services"].items()}
     known = {user.name for user in users()}
     assert of_services == {name: name for name in defaults["services"]}
-    assert {defaults["topics"]["settings"]["KAFKA_SASL_USERNAME"], defaults["keda"]["username"], *of_services} < known
+    operations = defaults["operations"]
+    jobs = {defaults["topics"]["settings"]["KAFKA_SASL_USERNAME"], defaults["keda"]["username"]}
+    jobs |= {
+        operations["settings"]["KAFKA_SASL_USERNAME"],
+        operations["console"]["settings"]["KAFKA_REDRIVE_SASL_USERNAME"],
+    }
+    assert jobs | set(of_services) < known
 
 
 def test_the_guide_lists_every_key_of_every_secret() -> None:
     defaults = yaml.safe_load((CHART / "values.yaml").read_text())
-    places = [defaults, defaults["topics"], *defaults["services"].values()]
+    operations = defaults["operations"]
+    places = [defaults, defaults["topics"], *defaults["services"].values(), operations, operations["console"]]
     references = [each for place in places for each in place["secrets"].values()] + [defaults["keda"]["password"]]
     guide = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text()
     assert {each["key"] for each in references if f"`{each['key']}`" not in guide} == set()

@@ -17,7 +17,7 @@ from makegood_cli.terminal import console
 if TYPE_CHECKING:
     from makegood_stack.inspect import Status
 
-_COLOUR = {"ready": "green", "external": "cyan", "not ready": "yellow", "down": "red"}
+_COLOUR = {"ready": "green", "running": "green", "external": "cyan", "not ready": "yellow", "down": "red"}
 
 
 def _show(found: Status, output: Console) -> None:

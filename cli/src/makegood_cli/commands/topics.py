@@ -194,13 +194,14 @@ def redrive(
         raise UserError(f"unknown service {service}. Choose one of {', '.join(SERVICES)}", exit_code=2)
     owner = cast("ServiceName", service)
     stack = _stack()
+    brokers = stack.kafka_as("redrive")
 
     async def work() -> list[DeadLetter]:
         topic = stack.topic_prefix() + dead_letters(owner).name
-        if not await existing_topics(stack.kafka, [topic]):
+        if not await existing_topics(brokers, [topic]):
             raise UserError(f"topic {topic} does not exist yet. Create it with: makegood up")
         wanted = set(ids) if ids else None
-        return await send_again(stack.kafka, owner, prefix=stack.topic_prefix(), ids=wanted, reason=reason)
+        return await send_again(brokers, owner, prefix=stack.topic_prefix(), ids=wanted, reason=reason)
 
     letters = _ask_broker(stack, work())
     output = console()

@@ -38,10 +38,19 @@ only if the settings use it.
 {{- end -}}
 {{- end -}}
 {{- $from := list (dict "ports" (list 8080) "peers" .Values.networkPolicies.clients) -}}
+{{- $test := dict "podSelector" (dict "matchLabels" (include "makegood.selector" (dict "root" $ "component" "test") | fromYaml)) -}}
+{{- if .Values.networkPolicies.clients -}}{{- $from = append $from (dict "ports" (list 8080) "peers" (list $test)) -}}{{- end -}}
 {{- if $prometheus -}}{{- $from = append $from (dict "ports" (list 9902) "peers" $prometheus) -}}{{- end -}}
 {{- $servers := list "identity" -}}
 {{- if get .Values.settings "OTEL_EXPORTER_OTLP_ENDPOINT" -}}{{- $servers = append $servers "collector" -}}{{- end -}}
 {{- $_ := set $edges "gateway" (dict "from" $from "services" $called "servers" $servers) -}}
+{{- $_ := set $edges "test" (dict "services" (list (dict "component" "gateway" "http" 8080))) -}}
+{{- $signed := hasPrefix "http" (get .Values.settings "EVENT_KEYS_URL" | default "") -}}
+{{- range $operation, $_ := include "makegood.operations" . | fromYaml -}}
+{{- $servers := list "postgresql" "kafka" -}}
+{{- if and $signed (ne $operation "backup") -}}{{- $servers = append $servers "eventKeys" -}}{{- end -}}
+{{- $_ := set $edges $operation (dict "servers" $servers) -}}
+{{- end -}}
 {{- if .Values.topics.enabled -}}{{- $_ := set $edges "topics" (dict "servers" (list "kafka") "job" true) -}}{{- end -}}
 {{- if not .Values.migrations.enabled -}}{{- range $service, $_ := .Values.services -}}{{- $_ := unset $edges (printf "%s-migrate" $service) -}}{{- end -}}{{- end -}}
 {{- toYaml $edges -}}

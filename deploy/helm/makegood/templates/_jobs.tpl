@@ -28,27 +28,44 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      {{- include "makegood.podStart" (dict "root" .root "account" (printf "%s-jobs" (include "makegood.fullname" .root))) | nindent 6 }}
-      # A failed pod stays, so that its log can be read.
-      restartPolicy: Never
-      containers:
-      - name: {{ .component }}
-        image: {{ include "makegood.image" (dict "root" .root "name" .image) }}
-        imagePullPolicy: {{ .root.Values.images.pullPolicy }}
-        {{- with .command }}
-        command: {{ toJson . }}
-        {{- end }}
-        {{- with .args }}
-        args: {{ toJson . }}
-        {{- end }}
-        env:
-          {{- include "makegood.env" (dict "settings" .settings "secrets" .secrets) | trim | nindent 10 }}
-        resources:
-          {{- toYaml .root.Values.jobs.resources | nindent 10 }}
-        securityContext:
-          {{- include "makegood.containerSecurity" . | nindent 10 }}
-        volumeMounts:
-          {{- include "makegood.mounts" . | trim | nindent 8 }}
-      volumes:
-        {{- include "makegood.volumes" . | trim | nindent 6 }}
+      {{- include "makegood.jobPod" (merge (dict "account" "jobs" "resources" .root.Values.jobs.resources) .) | nindent 6 }}
+{{- end -}}
+
+{{/*
+The spec of a job's pod. Takes (root, account, component, image, command or args, settings, secrets, files, resources) and, if it
+writes volumes, claims: where each is mounted → the claim's name.
+*/}}
+{{- define "makegood.jobPod" -}}
+{{ include "makegood.podStart" (dict "root" .root "account" (printf "%s-%s" (include "makegood.fullname" .root) .account)) }}
+# A failed pod stays, so that its log can be read.
+restartPolicy: Never
+containers:
+- name: {{ .component }}
+  image: {{ include "makegood.image" (dict "root" .root "name" .image) }}
+  imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+  {{- with .command }}
+  command: {{ toJson . }}
+  {{- end }}
+  {{- with .args }}
+  args: {{ toJson . }}
+  {{- end }}
+  {{- with include "makegood.env" (dict "settings" .settings "secrets" .secrets) | trim }}
+  env:
+    {{- . | nindent 4 }}
+  {{- end }}
+  resources:
+    {{- toYaml .resources | nindent 4 }}
+  securityContext:
+    {{- include "makegood.containerSecurity" . | nindent 4 }}
+  volumeMounts:
+    {{- include "makegood.mounts" . | trim | nindent 2 }}
+  {{- range $folder, $_ := .claims }}
+  - { name: {{ $folder }}, mountPath: /{{ $folder }} }
+  {{- end }}
+volumes:
+  {{- include "makegood.volumes" . | trim | nindent 0 }}
+{{- range $folder, $claim := .claims }}
+- name: {{ $folder }}
+  persistentVolumeClaim: { claimName: {{ $claim }} }
+{{- end }}
 {{- end -}}

@@ -100,6 +100,10 @@ class Stack:
     def kafka(self) -> Brokers:
         """How to connect to the brokers. For external brokers, protocol and login come from the environment
         (KAFKA_SECURITY_PROTOCOL …). Raises UserError if these settings are not valid."""
+        return self.kafka_as("")
+
+    def kafka_as(self, job: str) -> Brokers:
+        """The same with the login of a job, as in KAFKA_REDRIVE_SASL_USERNAME and …_PASSWORD, if it has one."""
         if self.is_embedded(kafka.NAME) or not os.environ.get("KAFKA_SECURITY_PROTOCOL"):
             return self.bootstrap
         # Imported late, because it is slow and most commands do not need it.
@@ -108,8 +112,11 @@ class Stack:
         from pydantic import ValidationError
 
         environment: Any = os.environ.get("MAKEGOOD_ENVIRONMENT", "development")
+        parts = ("username", "password") if job else ()
+        login: Any = {f"kafka_sasl_{part}": _given(f"KAFKA_{job}_SASL_{part}".upper()) for part in parts}
+        login = {name: value for name, value in login.items() if value}
         try:
-            return KafkaSettings(environment=environment, kafka_bootstrap_servers=self.bootstrap).kafka
+            return KafkaSettings(environment=environment, kafka_bootstrap_servers=self.bootstrap, **login).kafka
         except ValidationError as error:
             raise UserError(advice(KafkaSettings, error), exit_code=2) from None
 
@@ -150,7 +157,7 @@ class Stack:
         if part == redis.NAME:
             return "REDIS_URL" not in self.external
         if part == postgres.NAME:
-            return any(f"{s.upper()}_DATABASE_URL" not in self.external for s in SERVICES)
+            return not all(any(_address_of(s, job) in self.external for job in _JOBS) for s in SERVICES)
         return True
 
     def topic_prefix(self) -> str:

@@ -21,7 +21,9 @@ from makegood_stack.processes import Running, Supervisor
 
 @dataclass(frozen=True)
 class ProcessState:
-    """A process. `health` is ready, not ready, down or external. Memory is in MiB, uptime in seconds."""
+    """A process. `health` is ready, not ready, down, external or running. Memory is in MiB, uptime in seconds.
+
+    `running`: a process somewhere else, which has told the database so within ten seconds."""
 
     name: str
     health: str
@@ -57,19 +59,26 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        return not self.remarks and all(p.health in ("ready", "external") for p in self.processes)
+        return not self.remarks and all(p.health in ("ready", "external", "running") for p in self.processes)
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "healthy": self.healthy}
 
 
-_ROLES = "SELECT DISTINCT role FROM processes WHERE seen_at > clock_timestamp() - interval '10 seconds'"
+_RUNNING = "SELECT id, role FROM processes WHERE seen_at > clock_timestamp() - interval '10 seconds' ORDER BY id"
 """Processes report every second that they are running."""
+Found = list[tuple[str, str]]
+"""Id and role of each running process of a service."""
 
 
 async def look(stack: Stack) -> Status:
-    """Reads the state of the stack. A part that does not answer is reported, not raised."""
+    """Reads the state of the stack. A part that does not answer is reported, not raised.
+
+    If nothing of it runs on this machine, processes are those that the databases know.
+    """
     running = Supervisor(stack.home).running()
+    if not running and not any(map(stack.is_embedded, (kafka.NAME, postgres.NAME))):
+        return await _look_elsewhere(stack)
     expected = {process.name: process.role for service in SERVICES for process in stack.processes(service)}
     names = [name for name in (*(p for p in PARTS if p not in SERVICES), *expected) if name not in running]
     processes = await asyncio.gather(*(_process(stack, r) for r in running.values()))
@@ -85,12 +94,43 @@ async def look(stack: Stack) -> Status:
     well = {p.name.partition("-")[0] for p in every if p.health == "ready"}
     remarks = [
         remark
-        for service, (_, roles) in zip(SERVICES, looks, strict=True)
+        for service, (_, found) in zip(SERVICES, looks, strict=True)
         if service in well
-        for remark in missing_roles(service, roles)
+        for remark in missing_roles(service, None if found is None else frozenset(role for _, role in found))
     ]
     outboxes = [outbox for outbox, _ in looks]
     return Status(stack.choices.port_offset, stack.choices.words, every, lag, outboxes, remarks)
+
+
+async def _look_elsewhere(stack: Stack) -> Status:
+    """The state of services that run on other machines or on a cluster."""
+    lag, looks, answers = await asyncio.gather(
+        consumer_lag(stack), asyncio.gather(*(_database(stack, s) for s in SERVICES)), kafka.answers(stack.kafka)
+    )
+    broken = [outbox.service for outbox, found in looks if found is None]
+    detail = f"does not answer for {', '.join(broken)}" if broken else ""
+    processes = [
+        ProcessState(kafka.NAME, "ready" if answers else "not ready"),
+        ProcessState(postgres.NAME, "not ready" if broken else "ready", detail),
+    ]
+    remarks = []
+    for service, (_, found) in zip(SERVICES, looks, strict=True):
+        if found is None:
+            continue
+        processes += [ProcessState(_place(service, *each), "running", role=each[1]) for each in found]
+        roles = {role for _, role in found}
+        remarks += [
+            f"no process of {service} runs in the role {role}"
+            for role in ("serve", "work")
+            if not {role, "all"} & roles
+        ]
+    return Status(stack.choices.port_offset, "", processes, lag, [outbox for outbox, _ in looks], remarks)
+
+
+def _place(service: str, name: str, role: str) -> str:
+    """Where a process runs: the machine or pod in its id, `<service>-<role>-<host>-<pid>`."""
+    host = name.removeprefix(f"{service}-{role}-").rpartition("-")[0]
+    return host if service in host else f"{service} on {host}"
 
 
 def missing_roles(service: str, roles: frozenset[str] | None) -> list[str]:
@@ -162,8 +202,8 @@ async def consumer_lag(stack: Stack) -> dict[str, int]:
         await backlog.close()
 
 
-async def _database(stack: Stack, service: str) -> tuple[OutboxState, frozenset[str] | None]:
-    """A service's outbox, and the roles of its running processes (None if unknown)."""
+async def _database(stack: Stack, service: str) -> tuple[OutboxState, Found | None]:
+    """A service's outbox, and its running processes (None if unknown)."""
     try:
         connection = await asyncpg.connect(stack.database_url(service, "auditor"), timeout=3)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
@@ -172,11 +212,11 @@ async def _database(stack: Stack, service: str) -> tuple[OutboxState, frozenset[
         row = await connection.fetchrow(
             "SELECT count(*) AS depth, extract(epoch FROM clock_timestamp() - min(created_at)) AS age FROM outbox"
         )
-        roles = await connection.fetch(_ROLES)
+        running = await connection.fetch(_RUNNING)
         if row is None:
             return OutboxState(service, None, None), None
         age = float(row["age"]) if row["age"] is not None else None
-        return OutboxState(service, row["depth"], age), frozenset(r["role"] for r in roles)
+        return OutboxState(service, row["depth"], age), [(r["id"], r["role"]) for r in running]
     except asyncpg.UndefinedTableError:
         return OutboxState(service, None, None, "not migrated"), None
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +41,17 @@ class Authority:
         self.file = folder / "authority.pem"
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, address: str = "127.0.0.1", password: str = "") -> Certificate:
-        """A certificate for a server at `address` or a client called `name`. The key is encrypted if there is a
-        password.
+    def issue(
+        self, name: str, *, address: str = "127.0.0.1", names: Sequence[str] = (), password: str = ""
+    ) -> Certificate:
+        """A certificate for a server at `address`, and with these host names, or a client called `name`. The key is
+        encrypted if there is a password.
         """
+        places = [x509.IPAddress(ipaddress.ip_address(address)), *map(x509.DNSName, names)]
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
             _begun(_named(name), self._name, key.public_key())
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(places), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         files = Certificate(*(self._folder / f"{name}-{kind}.pem" for kind in ("certificate", "key", "both")))

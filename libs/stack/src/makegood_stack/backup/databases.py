@@ -18,7 +18,6 @@ from makegood_stack.backup.manifest import DatabaseNote, Manifest
 from makegood_stack.backup.taking import Say, at_once
 from makegood_stack.config import Stack
 from makegood_stack.ports import SERVICES
-from makegood_stack.services import environment
 
 _TABLES: Final = """
 SELECT count(*) FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
@@ -149,13 +148,17 @@ async def _contents(pg_restore: str, dump: Path) -> bytes:
 
 
 async def _migrate(stack: Stack, service: str) -> None:
-    """Runs the service's role `migrate`, which also grants the logins their rights."""
+    """Runs the service's role `migrate`, which also grants the logins their rights. It needs no setting but these."""
+    jobs = {"": "", "OWNER_": "owner", "PRUNER_": "pruner"}
+    urls = {f"{service.upper()}_{prefix}DATABASE_URL": stack.database_url(service, job) for prefix, job in jobs.items()}
+    read = dict.fromkeys((f"{name}_FILE" for name in urls), "")
+    environment = os.environ.get("MAKEGOOD_ENVIRONMENT", "development")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         f"makegood_{service}",
         "migrate",
-        env={**os.environ, **environment(stack, service)},
+        env={**os.environ, **urls, **read, "MAKEGOOD_ENVIRONMENT": environment},
         cwd=stack.home.root,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -119,7 +119,7 @@ async def reconcile(stack: Stack, manifest: Manifest, verifier: Verifier, say: S
     finally:
         for connection in databases.values():
             await connection.close()
-    report.offsets_set_back = await offsets.set_back(stack.kafka, manifest)
+    report.offsets_set_back = await offsets.set_back(stack.kafka_as("restore"), manifest)
     say(f"  consumers continue where they were at the cut ({report.offsets_set_back} partitions set back)")
     return report
 
