@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from aiokafka.structs import TopicPartition
 from makegood_contracts.kafka_users import CONSUMES
 from makegood_contracts.topics import SERVICES, TOPICS, ServiceName
-from makegood_testkit.platform import ROUND_THE_CLOCK
 from makegood_testkit.production import PASSWORD
 from makegood_testkit.waiting import eventually, until
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from .missed_session import missed_session
 from .protected_platform import Protected, protected_platform
 
 pytestmark = [pytest.mark.rule("SEC-7"), pytest.mark.extended]
@@ -44,7 +44,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
 
 async def test_a_missed_session_is_made_good_over_protected_links_alone(platform: Protected) -> None:
     """From the schedule to the e-mail: each service sends and hears events, and everything is encrypted."""
-    booked = await _missed_session(platform)
+
+    async def move(by: timedelta) -> None:
+        platform.move_clock(by)
+
+    booked = await missed_session(platform.person, move)
     member = platform.person("member", "anna", "credits")
     credits = dict((await member.get("/v1/members/anna/credits")).body)
     assert (credits["available"], credits["held"]) == (4, 0)
@@ -60,46 +64,6 @@ async def test_a_missed_session_is_made_good_over_protected_links_alone(platform
     assert json.loads(audit.stdout)["violations"] == []
     redriven = _makegood(platform, "redrive", "topics", "redrive", "credits")
     assert (redriven.returncode, redriven.stdout) == (0, "0 dead letters of credits sent again\n"), redriven.stderr
-
-
-async def _missed_session(platform: Protected) -> dict[str, Any]:
-    schedule = {
-        "time_zone": "UTC",
-        "weekly": ROUND_THE_CLOCK,
-        "minimum_notice_minutes": 0,
-        "horizon_days": 365,
-        "session_types": [{"length_minutes": 30, "modalities": ["video"]}],
-    }
-    await platform.person("provider", "lee", "availability").put("/v1/providers/lee/schedule", schedule)
-    for role, subject in (("member", "anna"), ("provider", "lee")):
-        contact = {"name": subject.title(), "email": f"{subject}@example.org", "time_zone": "UTC"}
-        await platform.person(role, subject, "notifications").put(f"/v1/people/{subject}/contact", contact)
-    today = datetime.now(UTC).date().isoformat()
-    enrolment = {"plan_id": "out-of-pocket-4", "starts_on": today}
-    await platform.person("support", "sam", "credits").put("/v1/members/anna/enrolment", enrolment)
-    pair = {"member_id": "anna", "provider_id": "lee"}
-    room = await platform.person("support", "sam", "booking").post("/v1/rooms", pair)
-    start = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=4)
-    asked = {
-        "room_id": room["id"],
-        "starts_at": start.isoformat(),
-        "length_minutes": 30,
-        "modality": "video",
-        "time_zone": "UTC",
-    }
-    member = platform.person("member", "anna", "booking")
-    booked = await member.post("/v1/sessions", asked, wait=15)
-    assert booked["status"] == "reserved"
-    path = f"/v1/sessions/{booked['id']}"
-    await platform.person("provider", "lee", "booking").post(f"{path}/confirm")
-    platform.move_clock(start + timedelta(minutes=11) - datetime.now(UTC))
-
-    async def ended() -> dict[str, Any] | None:
-        session = dict((await member.get(path)).body)
-        return session if (session["status"], session["credit"]["state"]) == ("provider_missed", "returned") else None
-
-    found: dict[str, Any] = await eventually(ended, seconds=30)
-    return found
 
 
 async def _tell_the_audit_the_time(platform: Protected) -> None:
