@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +17,35 @@ from makegood_chassis.database import PublishedRow
 from makegood_contracts.envelope import Cause, Received, encode
 from makegood_contracts.events import EVENT_TYPES, SessionJoined
 from makegood_contracts.ids import new_id
+from makegood_testkit.certificates import Authority
+from makegood_testkit.collector import Collector
+from makegood_testkit.tls import server_context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
 SECRET = "Thistledown"
+
+
+@pytest.mark.rule("SEC-7")
+def test_the_authorities_of_the_collector_count_whatever_an_image_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, others = Authority(tmp_path / "ours"), Authority(tmp_path / "others")
+    provider = TracerProvider()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(others.file))
+    with Collector(server_context(ours.issue("collector"))) as collector:
+        for trusted, says in ((ours, SpanExportResult.SUCCESS), (others, SpanExportResult.FAILURE)):
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(trusted.file))
+            exporter = tracing.exporter_to(collector.endpoint)
+            span = provider.get_tracer("test").start_span("told")
+            span.end()
+            assert isinstance(span, ReadableSpan)
+            assert exporter.export([span]) == says
+            exporter.shutdown()
+    assert collector.received.count(b"told") == 1
 
 
 @pytest.fixture

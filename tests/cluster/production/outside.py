@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import ssl
 from email import message_from_bytes, policy
@@ -14,6 +15,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from makegood_contracts.topics import SERVICES
 
 SECRETS = Path("/secrets")
 TAKEN: list[dict[str, str]] = []
@@ -51,8 +53,10 @@ class Answers(BaseHTTPRequestHandler):
         self._answer(contents.get(self.path))
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        TRACED.update(name for name in ("booking", "availability", "credits", "notifications") if name.encode() in body)
+        body = self.rfile.read(int(self.headers["Content-Length"])) if "Content-Length" in self.headers else b""
+        self.close_connection = True
+        body = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        TRACED.update(name for name in SERVICES if f"makegood-{name}".encode() in body)
         self._answer(b"")
 
     def _answer(self, content: bytes | None) -> None:

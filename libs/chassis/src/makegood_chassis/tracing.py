@@ -25,6 +25,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from makegood_chassis import real_time
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
     from makegood_chassis.database import PublishedRow, UnitOfWork
 
 Attributes = Mapping[str, str | int | Sequence[str]]
@@ -40,7 +42,6 @@ def configure_traces(service: str, role: str, endpoint: str) -> None:
     """Sends spans to the OpenTelemetry collector at `endpoint`. Without one, no spans are made."""
     if not endpoint:
         return
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -51,10 +52,24 @@ def configure_traces(service: str, role: str, endpoint: str) -> None:
         "makegood.role": role,
     }
     provider = TracerProvider(resource=Resource.create(resource))
-    exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=_EXPORT_SECONDS)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(BatchSpanProcessor(exporter_to(endpoint)))
     trace.set_tracer_provider(provider)
     use(provider.get_tracer("makegood"))
+
+
+def exporter_to(endpoint: str) -> SpanExporter:
+    """Sends spans to the collector. It trusts the authorities in OTEL_EXPORTER_OTLP_CERTIFICATE, or else those of the machine."""
+    import requests
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    class Session(requests.Session):
+        """Without this, REQUESTS_CA_BUNDLE of an image would take precedence over the authorities that were set for the collector."""
+
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            own = self.verify if isinstance(self.verify, str) else verify
+            return super().merge_environment_settings(url, proxies, stream, own, cert)
+
+    return OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=_EXPORT_SECONDS, session=Session())
 
 
 def use(tracer: trace.Tracer | None) -> None:

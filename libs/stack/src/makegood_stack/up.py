@@ -19,6 +19,7 @@ from rich.console import Console
 from makegood_stack import kafka, postgres, redis, topics
 from makegood_stack.config import PARTS, Choices, Stack
 from makegood_stack.download import disk_error
+from makegood_stack.error_groups import first_error
 from makegood_stack.home import Home
 from makegood_stack.locks import exclusive
 from makegood_stack.packages import Programs, provide
@@ -171,21 +172,6 @@ class Starter:
                     group.create_task(self.gateway(mail))
         except BaseExceptionGroup as group_error:
             raise first_error(group_error) from None
-
-
-def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first UserError of a group, or else its first error."""
-    leaves: list[BaseException] = []
-
-    def collect(error: BaseException) -> None:
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                collect(inner)
-        else:
-            leaves.append(error)
-
-    collect(group)
-    return next((e for e in leaves if isinstance(e, UserError)), leaves[0])
 
 
 def check_ports(stack: Stack, parts: frozenset[str], running: Mapping[str, Running]) -> None:

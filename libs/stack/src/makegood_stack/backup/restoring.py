@@ -11,7 +11,6 @@ from makegood_devtools.join_key import make_join_key
 from rich.console import Console
 
 from makegood_stack import kafka, postgres
-from makegood_stack import up as starting
 from makegood_stack.backup import databases, manifest, reconciling
 from makegood_stack.backup.manifest import Manifest
 from makegood_stack.backup.reconciling import Report
@@ -65,6 +64,9 @@ def start_servers(stack: Stack, console: Console) -> None:
     make_join_key(stack.home.join_links)  # on a new machine; the role migrate checks all settings
     needed = frozenset(part for part in (kafka.NAME, postgres.NAME) if stack.is_embedded(part))
     if needed:
+        # Imported at its use: an installation that uses servers of others does not have what starts our own.
+        from makegood_stack import up as starting
+
         starting.up(stack.home, Choices.remembered(stack.home), console, needed | {"mail"})
 
 

@@ -18,8 +18,8 @@ from makegood_devtools.errors import UserError
 from makegood_stack.backup import cut, manifest, programs
 from makegood_stack.backup.manifest import DatabaseNote, Manifest
 from makegood_stack.config import Stack
+from makegood_stack.error_groups import first_error
 from makegood_stack.ports import SERVICES
-from makegood_stack.up import first_error
 
 T = TypeVar("T")
 Say = Callable[[str], None]
