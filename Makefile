@@ -11,6 +11,7 @@ STACK ?= embedded
 STORY ?= provider-missed
 PACKAGES := libs/contracts libs/calendar libs/plans libs/chassis libs/devtools libs/stack libs/testkit services/booking services/availability services/credits services/notifications cli
 STAMP := $(VENV)/.makegood-ready
+DATA := $(VENV)/.data-ready
 TOOLS := $(VENV)/supply-chain
 CONTRACT_TOOLS := $(VENV)/data-contracts
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
@@ -20,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without byte code, every process would compile its imports again, which takes seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-extended lint supply-chain-tools sbom known-vulnerabilities data-contract-tools data-contracts format lock up down status clean
+.PHONY: help setup data demo test test-extended lint supply-chain-tools sbom known-vulnerabilities data-contract-tools data-contracts format lock up down status clean
 
 help:
 	@echo "make demo               start the platform and play the story of a missed session"
@@ -33,6 +34,7 @@ help:
 	@echo "make known-vulnerabilities  list known vulnerabilities of the locked packages"
 	@echo "make data-contracts     lint the data contracts; with KAFKA=host:port also test its topics"
 	@echo "make setup              make the virtual environment (.venv)"
+	@echo "make data               add what makegood topics export needs (pyarrow, DuckDB, PyIceberg)"
 	@echo "make up, down, status   start, stop and inspect the platform"
 	@echo "make format             format the code"
 	@echo "make lock               update requirements.lock"
@@ -45,20 +47,27 @@ setup: $(STAMP)
 $(STAMP): requirements.lock $(MANIFESTS) deploy/setup.sh deploy/setup-requirements.lock
 	@sh deploy/setup.sh "$(VENV)" "$@" $(PACKAGES)
 
+# The extra `data` of the command line, about 300 MB that the platform itself does without.
+data: $(DATA)
+	@:
+$(DATA): $(STAMP) deploy/data-requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/data-requirements.lock
+	@touch $@
+
 demo: setup
 	@$(BIN)/makegood demo "$(STORY)" --stack "$(STACK)"
 
 # The number of test processes. Each has its own servers and needs about 2 GB of memory. One more than two cores, because tests
 # also wait for servers.
 JOBS ?= 3
-test: setup
+test: data
 	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not extended" $(ARGS)
 
 # One test after the other, because they measure, or load the machine.
-test-extended: setup
+test-extended: data
 	@$(BIN)/pytest -m extended $(ARGS)
 
-lint: setup supply-chain-tools
+lint: data supply-chain-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "some files are not formatted: make format"; exit 1; }
 	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway deploy/observability)
@@ -102,12 +111,14 @@ COMPILE := uv pip compile --universal --generate-hashes --no-annotate --no-heade
 lock: setup
 	@$(BIN)/$(COMPILE) pyproject.toml --group dev \
 		$(foreach package,$(PACKAGES),--no-emit-package makegood-$(notdir $(package))) -o requirements.lock
+	@$(BIN)/$(COMPILE) cli/pyproject.toml --extra data --constraints requirements.lock \
+		$(foreach package,$(PACKAGES),--no-emit-package makegood-$(notdir $(package))) -o deploy/data-requirements.lock
 	@$(BIN)/$(COMPILE) deploy/supply-chain-requirements.in --python-version 3.11 -o deploy/supply-chain-requirements.lock
 	@$(BIN)/$(COMPILE) deploy/data-contracts-requirements.in --python-version 3.11 -o deploy/data-contracts-requirements.lock
 	@$(BIN)/$(COMPILE) tests/clients/requirements.in --python-version 3.11 -o tests/clients/requirements.lock
 	@$(BIN)/$(COMPILE) tests/helm/requirements.in --no-deps --python-version 3.11 -o tests/helm/requirements.lock
 	@$(BIN)/$(COMPILE) benchmarks/peers/requirements.in --python-version 3.11 -o benchmarks/peers/requirements.lock
-	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/supply-chain-requirements.lock \
+	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/data-requirements.lock deploy/supply-chain-requirements.lock \
 			deploy/data-contracts-requirements.lock tests/clients/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
 		echo "a lock must not contain addresses"; exit 1; fi
 	@echo "the locks are up to date"

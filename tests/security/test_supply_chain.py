@@ -64,6 +64,7 @@ def test_the_sbom_is_valid_and_names_every_locked_package_with_its_hashes(tools:
     "name",
     [
         "requirements.lock",
+        "deploy/data-requirements.lock",
         "deploy/supply-chain-requirements.lock",
         "deploy/data-contracts-requirements.lock",
         "tests/clients/requirements.lock",

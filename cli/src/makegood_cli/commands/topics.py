@@ -1,4 +1,4 @@
-"""`topics`: lists and describes topics, shows events, and sends dead letters again."""
+"""`topics`: lists and describes topics, shows events, sends dead letters again, and exports topics to tables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from makegood_devtools.errors import UserError
 from rich.console import Console
 from rich.table import Table
 
+from makegood_cli.commands import _topics_export
 from makegood_cli.duration import human
 from makegood_cli.terminal import console
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from makegood_stack.tail import Seen
 
 T = TypeVar("T")
-topics = typer.Typer(help="List and describe topics, show events, and send dead letters again.", no_args_is_help=True)
+topics = typer.Typer(
+    help="List, describe and export topics, show events, and send dead letters again.", no_args_is_help=True
+)
 _COLOURS = {"booking": "cyan", "availability": "green", "credits": "yellow", "notifications": "magenta"}
 
 
@@ -229,4 +232,5 @@ def _ask_broker(stack: Stack, work: Coroutine[Any, Any, T]) -> T:
 
 
 def register(app: typer.Typer) -> None:
+    _topics_export.register(topics)
     app.add_typer(topics, name="topics")
