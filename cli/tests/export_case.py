@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from aiokafka import AIOKafkaProducer
-from makegood_cli.export.running import EXPORTED
+from makegood_cli.export.folder import FORMATS, Format
+from makegood_cli.export.running import EXPORTED, Options, Outcome, run
 from makegood_cli.export.store import table_name
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import EVENT_TYPES, Event
 from makegood_contracts.publishing.examples import example_of
+from makegood_stack.topic_state import partition_ends
+from rich.console import Console
 
-FORMATS = ("parquet", "duckdb", "iceberg")
+__all__ = ["FORMATS"]
 KINDS = [kind for kind in EVENT_TYPES.values() if kind.topic in EXPORTED and kind.__name__ != "PersonErased"]
 
 
@@ -39,7 +45,7 @@ class Exports:
         )
 
     async def send_raw(self, records: Iterable[tuple[str, bytes | None, Sequence[Any], bytes | None]]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.servers)
+        producer = AIOKafkaProducer(bootstrap_servers=self.servers, enable_idempotence=True)
         await producer.start()
         try:
             waits = [
@@ -60,11 +66,14 @@ class Exports:
             "KAFKA_BOOTSTRAP_SERVERS": self.servers, "KAFKA_TOPIC_PREFIX": self.prefix, "MAKEGOOD_HOME": str(home),
         }  # fmt: skip
 
-    def run(self, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    def command_line(self, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(folder, *words), capture_output=True, text=True, check=False,
             env=self.environment(folder), timeout=120,
         )  # fmt: skip
+
+    async def run(self, folder: Path, kind: Format, **options: Any) -> Outcome:
+        return await run(Options(folder, format=kind, **options), self.servers, self.prefix, Console(file=StringIO()))
 
 
 def every_event(times: int = 1) -> list[Event]:
@@ -86,7 +95,7 @@ def tables(folder: Path, kind: str) -> dict[str, pa.Table]:
 
         with duckdb.connect(folder / "makegood.duckdb", read_only=True) as connection:
             names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-            return {n: connection.execute(f"FROM {n}").to_arrow_table() for n in names if n != "export_offsets"}
+            return {n: connection.sql(f"FROM {n}").to_arrow_table() for n in names if n != "export_offsets"}
     from pyiceberg.catalog.sql import SqlCatalog
 
     catalog = SqlCatalog(
@@ -115,3 +124,34 @@ def wanted_places(ends: dict[str, dict[int, int]]) -> dict[str, list[tuple[int, 
         for topic in EXPORTED
         if any(ends.get(topic.name, {}).values())
     }
+
+
+async def ends(exports: Exports) -> dict[str, dict[int, int]]:
+    """The next offset of each partition, by topic."""
+    found = {}
+    for topic in EXPORTED:
+        parts = await partition_ends(exports.servers, exports.prefix + topic.name)
+        assert parts is not None
+        found[topic.name] = {partition: end for partition, (_, end) in parts.items()}
+    return found
+
+
+def changed(event: Any, **changes: Any) -> Any:
+    return msgspec.structs.replace(event, **changes)
+
+
+def quarantined(folder: Path) -> list[dict[str, Any]]:
+    files = sorted((folder / "quarantine").glob("*/*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def naming(folder: Path, person: str) -> list[Path]:
+    """Files whose bytes name the person; those of Parquet are read, because they are compressed."""
+    found = []
+    for path in (each for each in folder.rglob("*") if each.is_file()):
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            content += repr(pq.read_table(path, partitioning=None).to_pylist()).encode()
+        if person.encode() in content or person[:16].encode() in content:
+            found.append(path)
+    return found

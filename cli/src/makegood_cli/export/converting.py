@@ -11,10 +11,11 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from makegood_contracts.events import EVENT_TYPES, Event
 from makegood_contracts.topics import Topic
 
-from makegood_cli.export.columns import ATTRIBUTES, ENVELOPE, Kind, is_nested, schema_of
+from makegood_cli.export.columns import ATTRIBUTES, ENVELOPE, INSTANT, Kind, is_nested, schema_of
 
 
 class KafkaRecord(Protocol):
@@ -56,6 +57,8 @@ class _Row(NamedTuple):
 
 _REQUIRED: Final = frozenset(f"ce_{name}" for name in (*ATTRIBUTES, "type", "time", "sequence")) - {"ce_dataschema"}
 _LEAF_TYPES: Final = (datetime, date, Decimal)
+_YEAR_ONE: Final = -62_135_596_800_000_000
+"""In microseconds. Arrow could keep earlier instants, but Python could not read them."""
 
 Check = Callable[[Topic, KafkaRecord], str | None]
 """Says why a record is not believed, such as a wrong signature; None if it is."""
@@ -68,6 +71,8 @@ class Converter:
         self.topic = topic
         self.schema = schema_of(topic)
         self.rejected: list[Rejected] = []
+        self.gone: dict[str, int] = {}
+        """The keys of tombstones on a compacted topic, and their offsets: the entity is of somebody who was erased."""
         self._check = check
         self._rows: defaultdict[Kind, list[_Row]] = defaultdict(list)
         self._kinds = {kind.type.encode(): kind for kind in EVENT_TYPES.values() if kind.topic == topic}
@@ -77,6 +82,9 @@ class Converter:
         return sum(map(len, self._rows.values()))
 
     def add(self, record: KafkaRecord) -> None:
+        if record.value is None and self.topic.compacted:
+            self.gone[(record.key or b"").decode(errors="replace")] = record.offset
+            return
         try:
             row = self._decoded(record)
         except (ValueError, TypeError, OverflowError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
@@ -136,6 +144,9 @@ class Converter:
             if is_nested(field.type):
                 values = msgspec.to_builtins(values, builtin_types=_LEAF_TYPES)
             columns.append(pa.array(values, field.type))
+        for field, column in zip(self.schema, columns, strict=True):
+            if field.type == INSTANT and (pc.min(column).value or 0) < _YEAR_ONE:
+                raise ValueError(f"{field.name} is before the year 1 in UTC")  # an offset can do that
         return pa.Table.from_arrays(columns, schema=self.schema)
 
 

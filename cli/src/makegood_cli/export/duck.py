@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +28,8 @@ class DuckStore:
         self._path = folder.path / NAME
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._known: set[str] = set()
-        fresh = self._fresh
-        fresh.unlink(missing_ok=True)  # what a crash left of a rewriting
+        for left in self._path.parent.glob(f"{self._fresh.name}*"):
+            left.unlink()  # a crash left it behind
         self._opened().execute(
             f"CREATE TABLE IF NOT EXISTS {OFFSETS} "
             "(topic VARCHAR, kafka_partition INTEGER, next_offset BIGINT, PRIMARY KEY (topic, kafka_partition))"
@@ -55,22 +55,35 @@ class DuckStore:
         connection.execute("COMMIT")
 
     def forget(self, pseudonyms: Mapping[str, str]) -> None:
-        """The file is written again as a whole, because DuckDB leaves deleted values in it."""
         connection = self._opened()
+        people = {"ids": list(pseudonyms)}
         connection.execute("BEGIN")
-        for (name,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall():
+        for name in self._tables():
             columns = [row[0] for row in connection.execute(f"DESCRIBE {name}").fetchall() if row[0] in PEOPLE]
-            if not columns:
-                continue
-            theirs = " OR ".join(f"list_contains($people, {column})" for column in columns)
-            people = {"people": list(pseudonyms)}
-            rows: pa.Table = connection.execute(f"FROM {name} WHERE {theirs}", people).to_arrow_table()
+            theirs = " OR ".join(f"list_contains($ids, {column})" for column in columns)
+            rows: pa.Table = connection.sql(f"FROM {name} WHERE {theirs}", params=people).to_arrow_table()
             if rows.num_rows:
                 connection.execute(f"DELETE FROM {name} WHERE {theirs}", people)  # noqa: S608 - names of the contracts
                 connection.register("new_rows", pseudonymised(rows, pseudonyms))
                 connection.execute(f"INSERT INTO {name} BY NAME FROM new_rows")
                 connection.unregister("new_rows")
         connection.execute("COMMIT")
+        self._write_again()
+
+    def remove(self, topic: Topic, subjects: Collection[str]) -> None:
+        name = table_name(topic)
+        if name in self._tables():
+            gone = f"DELETE FROM {name} WHERE list_contains($ids, ce_subject)"  # noqa: S608 - a name of the contracts
+            self._opened().execute(gone, {"ids": list(subjects)})
+            self._write_again()
+
+    def _tables(self) -> list[str]:
+        found = self._opened().execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        return [name for (name,) in found if name != OFFSETS]
+
+    def _write_again(self) -> None:
+        """Writes the whole file again, because DuckDB leaves deleted values in it."""
+        connection = self._opened()
         connection.execute(f"ATTACH '{self._quoted(self._fresh)}' AS fresh")
         connection.execute("COPY FROM DATABASE makegood TO fresh")
         connection.execute("DETACH fresh")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -71,11 +71,18 @@ class IcebergStore:
         """Rows are replaced in a new snapshot; older snapshots and the files that only they had are removed."""
         for table in self._tables.values():
             columns = [name for name in table.schema().column_names if name in PEOPLE]
-            theirs = _any_of(In(name, set(pseudonyms)) for name in columns)  # type: ignore[call-arg]  # its stubs are off
+            theirs = _any_of(_in(name, pseudonyms) for name in columns)
             rows = table.scan(row_filter=theirs).to_arrow()
             if rows.num_rows:
                 fresh = pseudonymised(rows, pseudonyms)
-                table.overwrite(fresh, theirs, snapshot_properties=_summary(_offsets_of(table)))
+                # By a column that is never null: PyIceberg keeps rows with a null in any column of the filter.
+                same = _in("ce_id", rows["ce_id"].to_pylist())
+                table.overwrite(fresh, same, snapshot_properties=_summary(_offsets_of(table)))
+            _drop_history(table)
+
+    def remove(self, topic: Topic, subjects: Collection[str]) -> None:
+        if (table := self._tables.get(topic.name)) is not None and table.current_snapshot() is not None:
+            table.delete(_in("ce_subject", subjects), snapshot_properties=_summary(_offsets_of(table)))
             _drop_history(table)
 
     def release(self) -> None:
@@ -121,6 +128,10 @@ def _offsets_of(table: Table) -> dict[int, int]:
                 "others. Export to a new folder"
             )
     return {}
+
+
+def _in(column: str, values: Iterable[str]) -> BooleanExpression:
+    return In(column, set(values))  # type: ignore[call-arg]  # mypy takes its method for another one
 
 
 def _any_of(conditions: Iterable[BooleanExpression]) -> BooleanExpression:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,14 +58,27 @@ class ParquetStore:
         self._replace(files, after)
 
     def forget(self, pseudonyms: Mapping[str, str]) -> None:
-        """Files with rows of these people are written again, and take the places of the old ones."""
+        def forgotten(rows: pa.Table) -> pa.Table | None:
+            return None if about(rows, pseudonyms) is None else pseudonymised(rows, pseudonyms)
+
+        self._rewrite("*", forgotten)
+
+    def remove(self, topic: Topic, subjects: Collection[str]) -> None:
+        def rest(rows: pa.Table) -> pa.Table | None:
+            theirs = pc.is_in(rows["ce_subject"], value_set=pa.array(list(subjects), pa.string()))
+            return rows.filter(pc.invert(theirs)) if pc.any(theirs).as_py() else None
+
+        self._rewrite(table_name(topic), rest)
+
+    def _rewrite(self, table: str, change: Callable[[pa.Table], pa.Table | None]) -> None:
+        """Files that change are written again, and take the places of the old ones."""
         files = []
-        for path in sorted(self._folder.path.glob("*/day=*/*.parquet")):
+        for path in sorted(self._folder.path.glob(f"{table}/day=*/*.parquet")):
             # Without partitioning, the folder's day would become a column.
-            table = pq.read_table(path, partitioning=None)
-            if about(table, pseudonyms) is not None:
+            rows = change(pq.read_table(path, partitioning=None))
+            if rows is not None:
                 files.append(str(path.relative_to(self._folder.path)))
-                self._write(pseudonymised(table, pseudonyms), files[-1])
+                self._write(rows, files[-1])
         if files:
             self._replace(files, self._offsets)
 

@@ -60,6 +60,10 @@ class Pseudonyms:
         ids = {value for name in _people_in(table) for value in pc.unique(table[name]).to_pylist() if value is not None}
         return pseudonymised(table, {each: mark for each in ids if (mark := self._of(each)) in self._erased})
 
+    def with_pseudonyms(self, ids: Iterable[str]) -> set[str]:
+        """The ids, and the pseudonyms that some of them may have in tables."""
+        return {each for one in ids for each in (one, self._of(one))}
+
     def _make(self, person: str) -> str:
         return "erased-" + hmac.new(self._secret, person.encode(), hashlib.sha256).hexdigest()[:32]
 

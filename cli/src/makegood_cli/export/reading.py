@@ -24,6 +24,7 @@ from makegood_cli.export.store import Offsets, Store
 
 _CONVERTED = 10_000
 """Records that are kept as objects until they become columns, which are a fifth of the size."""
+_POLLED = 5_000
 _FETCHED = 256 << 10
 """Bytes that are fetched ahead for each partition."""
 
@@ -60,8 +61,13 @@ class Exporter:
         self._unconverted = 0
         self._rows = 0
         self._bytes = 0
+        self._taken = 0
         self._since = time.monotonic()
-        self.rejected = 0
+
+    @property
+    def polled(self) -> int:
+        """How many records to take at once, at most."""
+        return min(_POLLED, self._limits.rows)
 
     def take(self, polled: Polled, prefix: str = "") -> None:
         if not self._next:
@@ -73,6 +79,7 @@ class Exporter:
                 add(record)
             self._next.setdefault(name, {})[partition.partition] = records[-1].offset + 1
             self._unconverted += len(records)
+            self._taken += len(records)
         for hole in polled.unreadable:
             name = str(hole.partition.topic).removeprefix(prefix)
             converter = self._converters[name]
@@ -80,6 +87,7 @@ class Exporter:
                 Rejected(converter.topic, hole.partition.partition, hole.first, hole.last, hole.reason)
             )
             self._next.setdefault(name, {})[hole.partition.partition] = hole.last + 1
+            self._taken += hole.last - hole.first + 1
         if self._unconverted >= _CONVERTED:
             self._convert()
 
@@ -105,16 +113,16 @@ class Exporter:
         }
         rejected = [each for converter in self._converters.values() for each in converter.rejected]
         self._forget(tables.get(PEOPLE))
+        self._remove(tables)
         self._quarantine.keep(rejected)
         self._store.commit({topic: self._pseudonyms.applied(table) for topic, table in tables.items()}, self._next)
-        counted = sum(each.last - each.first + 1 for each in rejected)
-        done = self._rows + counted
-        self.rejected += counted
+        done = self._taken
         for converter in self._converters.values():
             converter.rejected.clear()
+            converter.gone.clear()
         for parts in self._tables.values():
             parts.clear()
-        self._next, self._rows, self._bytes = {}, 0, 0
+        self._next, self._taken, self._rows, self._bytes = {}, 0, 0, 0
         return done
 
     def _convert(self) -> None:
@@ -132,6 +140,20 @@ class Exporter:
             pseudonyms = self._pseudonyms.add(erased)
             self._store.forget(pseudonyms)
             self._quarantine.forget(pseudonyms)
+
+    def _remove(self, tables: dict[Topic, pa.Table]) -> None:
+        """Entities with a tombstone leave the tables, also with the states that came in the same chunk."""
+        for converter in self._converters.values():
+            if gone := converter.gone:
+                topic, table = converter.topic, tables[converter.topic]
+                stays = [
+                    offset > gone.get(subject, -1)
+                    for subject, offset in zip(
+                        table["ce_subject"].to_pylist(), table["kafka_offset"].to_pylist(), strict=True
+                    )
+                ]
+                tables[topic] = table.filter(pa.array(stays, pa.bool_()))
+                self._store.remove(topic, self._pseudonyms.with_pseudonyms(gone))
 
 
 @asynccontextmanager
@@ -179,7 +201,7 @@ async def export(
     unread = {partition for partition in partitions if await consumer.position(partition) < ends[partition]}
     progress.begin(sum([ends[partition] - await consumer.position(partition) for partition in unread]))
     while unread or follow:
-        polled = await reader.poll(*(() if follow else unread), timeout_ms=200, max_records=5000)
+        polled = await reader.poll(*(() if follow else unread), timeout_ms=200, max_records=exporter.polled)
         exporter.take(polled, prefix)
         if not follow:
             unread = {each for each in unread if await consumer.position(each) < ends[each]}

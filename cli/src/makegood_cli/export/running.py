@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from makegood_chassis.kafka_connection import Brokers
-from makegood_contracts.topics import ACCESS, EVENT_TOPICS, PEOPLE, Topic
+from makegood_contracts.topics import ACCESS, EVENT_TOPICS, PEOPLE, STATE_TOPICS, Topic
 from rich.console import Console
 
 from makegood_cli.export.converting import Check
@@ -18,7 +18,7 @@ from makegood_cli.export.quarantine import Quarantine
 from makegood_cli.export.reading import Exporter, Limits, export, reading
 from makegood_cli.export.store import Store, table_name
 
-EXPORTED = tuple(topic for topic in EVENT_TOPICS if topic not in ACCESS.values())
+EXPORTED = tuple(topic for topic in (*EVENT_TOPICS, *STATE_TOPICS) if topic not in ACCESS.values())
 """What can be exported: what the Kafka user `data-team` may read."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol, TypeAlias
 
 import pyarrow as pa
@@ -30,6 +30,10 @@ class Store(Protocol):
 
     def forget(self, pseudonyms: Mapping[str, str]) -> None:
         """Gives people their pseudonyms in all rows, and takes what they wrote out of the files. May be repeated."""
+        ...
+
+    def remove(self, topic: Topic, subjects: Collection[str]) -> None:
+        """Removes the rows of entities, and takes them out of the files. May be repeated."""
         ...
 
     def release(self) -> None:
