@@ -14,6 +14,7 @@ STAMP := $(VENV)/.makegood-ready
 DATA := $(VENV)/.data-ready
 TOOLS := $(VENV)/supply-chain
 CONTRACT_TOOLS := $(VENV)/data-contracts
+WAREHOUSE_TOOLS := $(VENV)/warehouse
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 # Ignore other active environments of the shell.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT
@@ -21,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without byte code, every process would compile its imports again, which takes seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup data demo test test-extended lint supply-chain-tools sbom known-vulnerabilities data-contract-tools data-contracts format lock up down status clean
+.PHONY: help setup data demo test test-extended lint supply-chain-tools sbom known-vulnerabilities data-contract-tools data-contracts warehouse-tools warehouse format lock up down status clean
 
 help:
 	@echo "make demo               start the platform and play the story of a missed session"
@@ -33,6 +34,7 @@ help:
 	@echo "make sbom               write the software bill of materials (CycloneDX)"
 	@echo "make known-vulnerabilities  list known vulnerabilities of the locked packages"
 	@echo "make data-contracts     lint the data contracts; with KAFKA=host:port also test its topics"
+	@echo "make warehouse EXPORT=DIR  build and test the warehouse of an export to DuckDB, and run its notebook"
 	@echo "make setup              make the virtual environment (.venv)"
 	@echo "make data               add what makegood topics export needs (pyarrow, DuckDB, PyIceberg)"
 	@echo "make up, down, status   start, stop and inspect the platform"
@@ -70,7 +72,7 @@ test-extended: data
 lint: data supply-chain-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "some files are not formatted: make format"; exit 1; }
-	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway deploy/observability)
+	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway deploy/observability) deploy/warehouse/build.py deploy/warehouse/generate_staging.py
 	@$(TOOLS)/bin/bandit -q -c pyproject.toml -r $(wildcard libs services cli deploy benchmarks) 2>/dev/null # it complains about nosec comments without a finding
 
 # Tools with their own environment, which is made when one of them is first used.
@@ -103,6 +105,18 @@ KAFKA ?=
 data-contracts: data-contract-tools
 	@$(CONTRACT_TOOLS)/bin/python deploy/check_data_contracts.py $(if $(KAFKA),--kafka $(KAFKA)) $(ARGS)
 
+warehouse-tools: $(WAREHOUSE_TOOLS)/.ready
+	@:
+$(WAREHOUSE_TOOLS)/.ready: deploy/warehouse/requirements.lock | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(WAREHOUSE_TOOLS)
+	@$(BIN)/uv pip install --quiet --python $(WAREHOUSE_TOOLS)/bin/python --require-hashes -r deploy/warehouse/requirements.lock
+	@touch $@
+
+# Where `makegood topics export DIR --format duckdb` wrote to.
+EXPORT ?= .makegood/export
+warehouse: warehouse-tools
+	@$(WAREHOUSE_TOOLS)/bin/python deploy/warehouse/build.py "$(EXPORT)" $(ARGS)
+
 format: setup
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
@@ -115,11 +129,12 @@ lock: setup
 		$(foreach package,$(PACKAGES),--no-emit-package makegood-$(notdir $(package))) -o deploy/data-requirements.lock
 	@$(BIN)/$(COMPILE) deploy/supply-chain-requirements.in --python-version 3.11 -o deploy/supply-chain-requirements.lock
 	@$(BIN)/$(COMPILE) deploy/data-contracts-requirements.in --python-version 3.11 -o deploy/data-contracts-requirements.lock
+	@$(BIN)/$(COMPILE) deploy/warehouse/requirements.in --python-version 3.11 -o deploy/warehouse/requirements.lock
 	@$(BIN)/$(COMPILE) tests/clients/requirements.in --python-version 3.11 -o tests/clients/requirements.lock
 	@$(BIN)/$(COMPILE) tests/helm/requirements.in --no-deps --python-version 3.11 -o tests/helm/requirements.lock
 	@$(BIN)/$(COMPILE) benchmarks/peers/requirements.in --python-version 3.11 -o benchmarks/peers/requirements.lock
 	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/data-requirements.lock deploy/supply-chain-requirements.lock \
-			deploy/data-contracts-requirements.lock tests/clients/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
+			deploy/data-contracts-requirements.lock deploy/warehouse/requirements.lock tests/clients/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
 		echo "a lock must not contain addresses"; exit 1; fi
 	@echo "the locks are up to date"
 

@@ -67,6 +67,7 @@ def test_the_sbom_is_valid_and_names_every_locked_package_with_its_hashes(tools:
         "deploy/data-requirements.lock",
         "deploy/supply-chain-requirements.lock",
         "deploy/data-contracts-requirements.lock",
+        "deploy/warehouse/requirements.lock",
         "tests/clients/requirements.lock",
         "tests/helm/requirements.lock",
         "benchmarks/peers/requirements.lock",
