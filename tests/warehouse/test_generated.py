@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +35,10 @@ def test_every_model_is_described_with_its_columns_and_has_a_key(folder: str) ->
         assert all(column["description"] for column in model["columns"]), model["name"]
         if model["name"] != "as_of":
             assert {"unique", "not_null"} <= set(map(str, model["columns"][0]["data_tests"])), model["name"]
+
+
+def test_the_warehouse_reads_with_the_duckdb_that_exports_write_with() -> None:
+    """A file of a later DuckDB cannot be read by an earlier one."""
+    locks = (ROOT / "deploy" / "data-requirements.lock", WAREHOUSE / "requirements.lock")
+    versions = {re.search(r"^duckdb==(\S+)", path.read_text(), flags=re.M)[1] for path in locks}  # type: ignore[index]
+    assert len(versions) == 1
