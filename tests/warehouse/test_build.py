@@ -37,7 +37,8 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.topics import SESSIONS
 from makegood_testkit.platform import Platform
-from warehouse_exports import ExportedEvents
+
+from .warehouse_exports import ExportedEvents
 
 ROOT = Path(__file__).parents[2]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
