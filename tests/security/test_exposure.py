@@ -247,7 +247,7 @@ def test_each_container_sees_the_passwords_that_it_uses_and_no_others() -> None:
         ]
         for name, container in CONTAINERS.items()
     }
-    expected = {name: [name] for name in ("postgres", "redis", *SERVICES)} | {"databases": ["postgres"]}
+    expected = {name: [name] for name in ("postgres", "redis", "cli", *SERVICES)} | {"databases": ["postgres"]}
     expected |= {f"migrate-{service}": [f"migrate-{service}"] for service in SERVICES}
     assert {name: found for name, found in mounted.items() if found} == expected
     whole = {

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import asyncpg
 from makegood_chassis.grants import login_of
+from makegood_chassis.secret_files import variable
+from makegood_chassis.settings import ServiceSettings
 from makegood_devtools.errors import UserError
 
 from makegood_stack.backup import programs
@@ -151,14 +153,16 @@ async def _migrate(stack: Stack, service: str) -> None:
     """Runs the service's role `migrate`, which also grants the logins their rights. It needs no setting but these."""
     jobs = {"": "", "OWNER_": "owner", "PRUNER_": "pruner"}
     urls = {f"{service.upper()}_{prefix}DATABASE_URL": stack.database_url(service, job) for prefix, job in jobs.items()}
-    read = dict.fromkeys((f"{name}_FILE" for name in urls), "")
+    # Settings that came from files have already been read, and the others are for this command.
+    unneeded = {variable(name, info) for name, info in ServiceSettings.model_fields.items()} | urls.keys()
+    others = {name: value for name, value in os.environ.items() if not {name, name.removesuffix("_FILE")} & unneeded}
     environment = os.environ.get("MAKEGOOD_ENVIRONMENT", "development")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         f"makegood_{service}",
         "migrate",
-        env={**os.environ, **urls, **read, "MAKEGOOD_ENVIRONMENT": environment},
+        env={**others, **urls, "MAKEGOOD_ENVIRONMENT": environment},
         cwd=stack.home.root,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
