@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from aiokafka import AIOKafkaProducer
 from makegood_cli.export.folder import FORMATS, Format
+from makegood_cli.export.reading import reading
 from makegood_cli.export.running import EXPORTED, Options, Outcome, run
 from makegood_cli.export.store import table_name
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import EVENT_TYPES, Event
 from makegood_contracts.publishing.examples import example_of
-from makegood_stack.topic_state import partition_ends
 from rich.console import Console
 
 __all__ = ["FORMATS"]
@@ -128,11 +128,10 @@ def wanted_places(ends: dict[str, dict[int, int]]) -> dict[str, list[tuple[int, 
 
 async def ends(exports: Exports) -> dict[str, dict[int, int]]:
     """The next offset of each partition, by topic."""
-    found = {}
-    for topic in EXPORTED:
-        parts = await partition_ends(exports.servers, exports.prefix + topic.name)
-        assert parts is not None
-        found[topic.name] = {partition: end for partition, (_, end) in parts.items()}
+    async with reading(exports.servers, [exports.prefix + topic.name for topic in EXPORTED]) as consumer:
+        found: dict[str, dict[int, int]] = {}
+        for partition, end in (await consumer.end_offsets(consumer.assignment())).items():
+            found.setdefault(str(partition.topic).removeprefix(exports.prefix), {})[partition.partition] = end
     return found
 
 

@@ -131,7 +131,7 @@ def _offsets_of(table: Table) -> dict[int, int]:
 
 
 def _in(column: str, values: Iterable[str]) -> BooleanExpression:
-    return In(column, set(values))  # type: ignore[call-arg]  # mypy takes its method for another one
+    return In(column, set(values))  # type: ignore[call-arg, misc]  # mypy takes its method for another one
 
 
 def _any_of(conditions: Iterable[BooleanExpression]) -> BooleanExpression:
