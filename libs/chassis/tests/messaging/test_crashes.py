@@ -180,7 +180,7 @@ async def test_the_serving_role_wakes_the_working_one(
 async def test_settings_that_cannot_work_are_refused_with_advice_and_without_secrets(database_url: str) -> None:
     environment = {"PATH": os.environ["PATH"], "EXAMPLE_DATABASE_URL": "mysql://u:hunter2@h/d", "STOP_TIMEOUT": "20"}
     refused = await asyncio.create_subprocess_exec(
-        sys.executable, str(EXAMPLE), "serve", env=environment, stderr=asyncio.subprocess.PIPE
+        sys.executable, str(EXAMPLE), "all", env=environment, stderr=asyncio.subprocess.PIPE
     )
     _, told = await refused.communicate()
     assert refused.returncode == 2
