@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from makegood_stack.port_claims import claim
 from makegood_stack.ports import free_ports
 from makegood_testkit.platform import free_offset
 
@@ -55,8 +56,7 @@ def test_two_processes_never_choose_the_same_ports() -> None:
         assert not {str(port) for port in free_ports(20)} & set(theirs.split())
 
 
-@pytest.mark.usefixtures("same_numbers")
 def test_a_claim_ends_with_its_process() -> None:
-    with chosen_elsewhere("free_offset()") as theirs:
-        pass
-    assert str(free_offset()) == theirs
+    with chosen_elsewhere("*free_ports(1)") as theirs:
+        assert not claim([int(theirs)])
+    assert claim([int(theirs)])

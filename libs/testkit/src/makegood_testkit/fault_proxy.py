@@ -115,7 +115,7 @@ class FaultProxy:
             _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.fault == "reset":
+        if self.fault in ("reset", "gone"):  # or it was accepted just before
             _reset(writer)
             return
         task = asyncio.current_task()
