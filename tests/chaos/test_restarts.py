@@ -37,10 +37,10 @@ async def scaled(
 
 @pytest.mark.rule("REL-8")
 async def test_every_service_and_role_is_restarted_under_load_and_nobody_notices(scaled: Platform) -> None:
-    names = ("booking-serve-1", "availability-2", "credits-1", "notifications-2", "booking-work-1")
+    names = ("booking-serve-1", "availability-2", "credits-1", "notifications-2", "booking-work-1", "notifications-1")
     findings = await restart_under_load(scaled, names, members=6)
     assert wrong(findings, bookings=20) == []
-    assert findings.streams > 2, "streams ended and were continued"
+    assert findings.streams >= 4, "each of the two streams ended at least once and was continued"
     assert sum(findings.restarts.values()) == len(names)
     await scaled.settle()
     assert await asyncio.to_thread(scaled.audit) == []

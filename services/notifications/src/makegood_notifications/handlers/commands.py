@@ -230,4 +230,5 @@ async def _use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> None:
     """Uses the allowance once, in the transaction of what it allows."""
     next_at = await allowances.use(unit, allowance, entity_id)
     if next_at is not None:
-        raise TooSoon(next_at, next_at - unit.now)
+        # This transaction may have begun before the one that used the allowance, and waited for it.
+        raise TooSoon(next_at, min(next_at - unit.now, allowance.period))
