@@ -17,6 +17,7 @@ _HOME_OF = {
     "logs": "stack",
     "token": "identity",
     "event-key": "identity",
+    "generate-year": "generate_year",
 }
 
 

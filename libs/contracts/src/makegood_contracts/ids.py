@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -13,11 +15,23 @@ from uuid_utils import uuid7
 _PERSON: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _CANONICAL: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}")
 _JUST_NOW: Final = 30.0
+_source: Callable[[], str] | None = None
 
 
 def new_id() -> str:
     """A new UUIDv7 in canonical form."""
-    return str(uuid7())
+    return str(uuid7()) if _source is None else _source()
+
+
+@contextmanager
+def ids_from(source: Callable[[], str]) -> Iterator[None]:
+    """Takes all ids from `source`, in the whole process. For what must come out the same each time, such as generated data."""
+    global _source
+    before, _source = _source, source
+    try:
+        yield
+    finally:
+        _source = before
 
 
 def made_at(made: str) -> datetime:

@@ -67,7 +67,7 @@ async def enrol_member(
         if enrolled.changed:
             publish_ended(unit, book, enrolled.ended, day_before(enrolled.enrolment.starts_on))
             book.enrolment_sequence += 1
-            unit.publish(_enrolled(enrolled.enrolment), sequence=book.enrolment_sequence)
+            unit.publish(enrolled_event(enrolled.enrolment), sequence=book.enrolment_sequence)
     return enrolled, book.enrolment_sequence
 
 
@@ -81,7 +81,8 @@ def publish_ended(unit: UnitOfWork, book: Book, enrolments: Iterable[Enrolment],
         )
 
 
-def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
+def enrolled_event(enrolment: Enrolment) -> MemberEnrolled:
+    """The event of an enrolment."""
     plan = enrolment.plan
     return MemberEnrolled(
         enrolment_id=enrolment.id,

@@ -34,14 +34,15 @@ async def on_session_requested(batch: Sequence[Received[SessionRequested]], unit
             else:
                 refused[event.session_id] = event.member_id
             books.publish(event.member_id)
-            unit.publish(_answer(event, book, result), sequence=1, cause=received.cause)
+            unit.publish(answer(event, book, result), sequence=1, cause=received.cause)
         await hold_store.insert_new(unit, held)
         hold_store.remember(unit, refused, "refused")
     for moment in {lapse_bucket(each.hold_until) for each in held}:
         set_lapse(unit, moment)
 
 
-def _answer(event: SessionRequested, book: Book, result: Hold | HoldRefusal) -> CreditHeld | CreditRefused:
+def answer(event: SessionRequested, book: Book, result: Hold | HoldRefusal) -> CreditHeld | CreditRefused:
+    """The event that answers a booking."""
     if isinstance(result, HoldRefusal):
         return CreditRefused(
             session_id=event.session_id,

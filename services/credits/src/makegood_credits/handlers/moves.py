@@ -61,16 +61,17 @@ async def on_session_move_requested(batch: Sequence[Received[SessionMoveRequeste
                 closed[event.move_id] = (event.session_id, event.member_id)
             sequence = hold.answers if hold else 1
             books.publish(event.member_id)
-            unit.publish(_answer(event, hold, result), sequence=sequence, cause=received.cause)
+            unit.publish(answer(event, hold, result), sequence=sequence, cause=received.cause)
         await move_store.add(unit, added)
         await move_store.remember(unit, kept, "kept")
         await move_store.remember(unit, refused, "refused")
         await hold_store.mark(unit, list(holds.values()))
 
 
-def _answer(
+def answer(
     event: SessionMoveRequested, hold: Hold | None, result: str | Hold | HoldRefusal
 ) -> MoveCreditHeld | MoveCreditRefused:
+    """The event that answers a move. `hold`: the session's present one."""
     if isinstance(result, HoldRefusal):
         return MoveCreditRefused(
             session_id=event.session_id,
