@@ -12,10 +12,6 @@ from makegood_booking.domain.rooms import close_room, is_inactive, open_room, re
 from makegood_calendar.zones import instant
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import (
-    CreditReturned,
-    Event,
-    InvoiceIssued,
-    InvoiceOverdue,
     MemberNoShow,
     MessagePosted,
     Modality,
@@ -29,30 +25,20 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.rooms import RoomFact
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.book import Book
-from makegood_credits.domain.coverage import day_before
-from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, end_coverage, enrol
-from makegood_credits.domain.invoices import Invoice, fall_overdue, pay
 from makegood_credits.domain.plans import PLANS
-from makegood_credits.domain.purchasing import Purchase, paid, purchase
-from makegood_credits.handlers.commands import enrolled_event, publish_ended
-from makegood_credits.handlers.publishing import publish_changes
 from makegood_notifications.domain.announcements import (
-    CREDIT_RETURNED,
-    INVOICE_ISSUED,
-    INVOICE_OVERDUE,
     ROOM_ENDED,
     ROOM_RESTARTED,
-    tells_of_return,
 )
-from makegood_plans.coverage import covering, local_day, next_credits
-from makegood_plans.funding import FundingResult, SessionTerms, fund
+from makegood_plans.coverage import next_credits
+from makegood_plans.funding import FundingResult
 
+from makegood_cli.year.accounts import Account
 from makegood_cli.year.calendar import HOUR_WEIGHTS, HOURS, WEEKDAY_WEIGHTS, appetite
 from makegood_cli.year.messages import Messages, Parties
 from makegood_cli.year.providers import Provider
 from makegood_cli.year.sessions import SessionRun
-from makegood_cli.year.simulation import Simulation, Unit
+from makegood_cli.year.simulation import Simulation
 from makegood_cli.year.waitlist import Waitlist
 
 _DAY: Final = timedelta(days=1)
@@ -61,11 +47,12 @@ _PLANS: Final = {
     "out-of-pocket-4": 28, "eap-6": 14, "insurance-copay": 22, "insurance-credits": 20, "sponsored-12": 16,
 }  # fmt: skip
 """How many of a hundred members have the plan."""
-_COVERED_DAYS: Final = {"eap-6": 180, "sponsored-12": 365}
 _CADENCES: Final = (7, 7, 7, 7, 14, 14, 28)
+_PICKY: Final = 2.5 * _HOUR
+_PATIENT: Final = 8 * _HOUR
+"""How far from the hour they like a session may be."""
 _NEAR: Final = (0, 1, -1, 2, -2, 3)
 """The days around the one they wish for that would do, too."""
-_ERASED: Final = 0.004
 
 
 class Member:
@@ -83,27 +70,23 @@ class Member:
         self.time_zone = "Europe/Paris" if abroad else provider.region.time_zone
         self.cancel_rate = random.betavariate(2, 20)
         self.no_show_rate = random.betavariate(0.8, 16)
-        self.book = Book(self.id)
+        self.account = Account(simulation, self.id, provider.region.time_zone, self.parties, messages)
         self.spans: dict[str, tuple[datetime, datetime]] = {}
         """When their sessions are, by id."""
-        self._invoices: dict[str, Invoice] = {}
         self._runs: dict[str, SessionRun] = {}
-        self._room_events = self._chat_events = 0
+        self._chat_events = 0
         self._seen_at = simulation.now
         self._left = False
-        self._due: datetime | None = None
         self._cadence = random.choice(_CADENCES)
         self._hour = random.choices(HOURS, HOUR_WEIGHTS)[0]
         self._weekday = random.choices(range(5), WEEKDAY_WEIGHTS)[0]
         self._modality: Modality = random.choices(("video", "audio", "chat"), (8, 1, 1))[0]
         self._plan_id = self._choose_plan()
         self._stays = _DAY * random.expovariate(1 / 420)
-        if random.random() < _ERASED:
-            simulation.at(simulation.starts_at + random.uniform(60, 360) * _DAY, self._erase)
 
     def begin(self) -> None:
         """Enrols, gets a room, and wants to meet for the first time within days."""
-        self._enrol(self._plan_id)
+        self.account.enrol(self._plan_id)
         self.room, opened = open_room(new_id(), self.id, self.provider.id, self._simulation.now)
         self._publish_room(opened, self._simulation.begin())
         self.seen()
@@ -111,50 +94,14 @@ class Member:
         self._plan(today + _DAY * (2 + (self._weekday - today.weekday() - 2) % 7))
         self._simulation.after(max(self._stays, 30 * _DAY), self._leave)
 
+    def ask_for_erasure(self) -> None:
+        """Plans that they will have their data erased some day in the rest of the year."""
+        left = self._simulation.ends_at - self._simulation.now
+        self._simulation.after(left * self._simulation.random.uniform(0.2, 0.9), self._erase)
+
     def seen(self) -> None:
         """The member was active (ROOM-2)."""
         self._seen_at = self._simulation.now
-
-    def close_book(self, cause: Cause) -> None:
-        """Publishes what changed in the book, and plans when credits next arrive or lapse."""
-        book, now = self.book, self._simulation.now
-        for invoice in book.changed_invoices.values():
-            self._invoices[invoice.id] = invoice
-        unit: Any = Unit(self._simulation, cause, self.hear)
-        publish_changes(unit, book, cause)
-        for lot in book.changed_lots.values():
-            lot.stored = True
-        book.lots = {
-            lot.id: lot
-            for lot in book.lots.values()
-            if lot.available or lot.held or lot.expires_at is None or lot.expires_at > now
-        }
-        book.entries.clear()
-        book.changed_lots.clear()
-        book.changed_enrolments.clear()
-        book.changed_invoices.clear()
-        if book.next_due is not None and book.next_due != self._due:
-            self._due = due = book.next_due
-            self._simulation.at(due, lambda: self._credits_due(due))
-
-    def hear(self, event: Event, cause: Cause) -> None:
-        """What follows from an event of the member's ledger."""
-        simulation = self._simulation
-        match event:
-            case CreditReturned() if tells_of_return(event):
-                self.messages.tell(self.parties, (CREDIT_RETURNED,), event.session_id, cause)
-            case InvoiceIssued():
-                self.messages.tell(self.parties, (INVOICE_ISSUED,), event.session_id, cause)
-                invoice = self._invoices[event.invoice_id]
-                assert invoice.overdue_at is not None
-                if simulation.chance(0.92):
-                    simulation.after(simulation.between(_HOUR, 13 * _DAY), lambda: self._pay(invoice))
-                simulation.at(invoice.overdue_at, lambda: self._fall_overdue(invoice))
-            case InvoiceOverdue():
-                self.messages.tell(self.parties, (INVOICE_OVERDUE,), event.session_id, cause)
-                invoice = self._invoices[event.invoice_id]
-                if simulation.chance(0.9):
-                    simulation.after(simulation.between(_DAY, 30 * _DAY), lambda: self._pay(invoice))
 
     def offered_for(self, asked: SessionRequested) -> str | None:
         """The waitlist entry whose offer this booking takes."""
@@ -169,14 +116,7 @@ class Member:
         return bool(self._funding(starts_at, length_minutes).reasons)
 
     def _funding(self, starts_at: datetime, length_minutes: int) -> FundingResult[Any, Any]:
-        terms = SessionTerms(
-            starts_at=starts_at,
-            length_minutes=length_minutes,
-            modality=self._modality,
-            specialty=self.provider.specialty,
-        )
-        book = self.book
-        return fund(terms, book.enrolments, book.lots.values(), self._simulation.now, overdue=bool(book.overdue))
+        return self.account.funding(starts_at, length_minutes, self._modality, self.provider.specialty)
 
     def another_start(self, near: datetime, length_minutes: int, modality: Modality) -> datetime | None:
         """Another free start for a session, on a day around this one."""
@@ -199,34 +139,37 @@ class Member:
             self._try_to_book(day)
 
     def _try_to_book(self, day: date) -> None:
-        if self._left or self.book.overdue:
+        if self._left or self.account.book.overdue:
             return
         now = self._simulation.now
         if is_inactive(self._seen_at, STANDARD, now) and not self._restart():
             return
-        enrolment = covering(self.book.enrolments, instant(day, self._hour * 60, self.provider.zone))
+        enrolment = self.account.enrolment_at(instant(day, self._hour * 60, self.provider.zone))
         if enrolment is None:
             self._without_credit()
             return
         lengths = enrolment.plan.lengths_of(self.provider.specialty)
         length = lengths[0] if len(lengths) == 1 or self._simulation.chance(0.8) else lengths[-1]
-        starts = (self._start_on(day + offset * _DAY, length, self._modality) for offset in _NEAR)
+        tolerance = _PATIENT if self._simulation.chance(0.5) else _PICKY
+        starts = (self._start_on(day + offset * _DAY, length, self._modality, tolerance) for offset in _NEAR)
         start = next((each for each in starts if each is not None), None)
         if start is None:
             self._waitlist.join(self, day, length, self._modality)
             return
-        if self._simulation.chance(0.012) and self.provider.busy:  # somebody else was faster
-            start = max(start, self._simulation.random.choice(list(self.provider.busy.values()))[0])
+        if self._simulation.chance(0.01):  # somebody else was faster
+            start = self.provider.taken_start() or start
         self.book_at(start, length)
 
     def book_at(self, start: datetime, length: int) -> None:
         """Books, if something pays for it; most members look first."""
-        simulation, book = self._simulation, self.book
+        if self._left:
+            return
+        simulation, book = self._simulation, self.account.book
         funding = self._funding(start, length)
         codes = {reason.code for reason in funding.reasons}
         sells = funding.coverage is not None and funding.coverage.plan.purchasable
         if "no-session-credits" in codes and sells and simulation.chance(0.35):
-            self._buy(start, length)
+            self.account.buy(length, lambda: self.book_at(start, length))
             return
         if codes and not simulation.chance(0.1):
             if next_credits(book.enrolments, start, simulation.now) is None:
@@ -237,13 +180,14 @@ class Member:
         run.book(request)
         self._runs[run.id] = run
 
-    def _start_on(self, day: date, length: int, modality: Modality) -> datetime | None:
-        """The free start on a day that is nearest to the hour they like."""
+    def _start_on(self, day: date, length: int, modality: Modality, tolerance: timedelta = _DAY) -> datetime | None:
+        """The free start on a day that is nearest to the hour they like, at most so far from it."""
         if day.weekday() > 4:
             return None
         provider, rules = self.provider, self.provider.rules(length, modality)
-        within = (instant(day, 0, provider.zone), instant(day, 1440, provider.zone))
         wish = instant(day, self._hour * 60, provider.zone)
+        day_from, day_until = instant(day, 0, provider.zone), instant(day, 1440, provider.zone)
+        within = (max(day_from, wish - tolerance), min(day_until, wish + tolerance))
         free = provider.free(rules, within, list(self.spans.values()))
         return min(free, key=lambda start: abs(start - wish), default=None)
 
@@ -283,57 +227,19 @@ class Member:
         }
         return self._simulation.random.choices(list(fitting), list(fitting.values()))[0]
 
-    def _enrol(self, plan_id: str) -> None:
-        now, book, time_zone = self._simulation.now, self.book, self.provider.region.time_zone
-        today = local_day(now, time_zone)
-        days = _COVERED_DAYS.get(plan_id)
-        ends_on = None if days is None else today + days * _DAY
-        result = enrol(book, EnrolmentRequest(plan_id, today, ends_on, time_zone), now)
-        cause = self._simulation.begin()
-        unit: Any = Unit(self._simulation, cause)
-        publish_ended(unit, book, result.ended, day_before(today))
-        book.enrolment_sequence += 1
-        self._simulation.publish(enrolled_event(result.enrolment), sequence=book.enrolment_sequence, cause=cause)
-        self._plan_id = plan_id
-        self.close_book(cause)
-
     def _without_credit(self) -> None:
         """The plan gives no more. Some go on with another one, and the others leave."""
         simulation = self._simulation
         if simulation.chance(0.6):
             other = self._choose_plan(other_than=self._plan_id)
-            simulation.after(
-                simulation.between(2 * _DAY, 20 * _DAY), lambda: None if self._left else self._enrol(other)
-            )
+            simulation.after(simulation.between(2 * _DAY, 20 * _DAY), lambda: self._change_plan(other))
         else:
             simulation.after(simulation.between(_DAY, 5 * _DAY), self._leave)
 
-    def _buy(self, start: datetime, length: int) -> None:
-        bought = purchase(self.book, new_id(), 1, length, self._simulation.now)
-        if isinstance(bought, Purchase):
-            simulation = self._simulation
-            simulation.after(simulation.between(_HOUR / 60, _HOUR / 8), lambda: self._paid(bought, start, length))
-
-    def _paid(self, bought: Purchase, start: datetime, length: int) -> None:
-        paid(self.book, bought, self._simulation.now)
-        self.close_book(self._simulation.begin())
+    def _change_plan(self, plan_id: str) -> None:
         if not self._left:
-            self._simulation.after(_HOUR / 30, lambda: self.book_at(start, length))
-
-    def _credits_due(self, due: datetime) -> None:
-        if self.book.next_due == due:
-            self._due = None
-            catch_up(self.book, self._simulation.now)
-            self.close_book(self._simulation.begin())
-
-    def _pay(self, invoice: Invoice) -> None:
-        if pay(self.book, invoice):
-            self.close_book(self._simulation.begin())
-        self._invoices.pop(invoice.id, None)
-
-    def _fall_overdue(self, invoice: Invoice) -> None:
-        if fall_overdue(self.book, invoice, self._simulation.now):
-            self.close_book(self._simulation.begin())
+            self._plan_id = plan_id
+            self.account.enrol(plan_id)
 
     # The room
 
@@ -342,10 +248,10 @@ class Member:
 
     def _restart(self) -> bool:
         """ROOM-2: therapy goes on in an inactive room."""
-        enrolment = covering(self.book.enrolments, self._simulation.now)
+        enrolment = self.account.enrolment_at(self._simulation.now)
         restarted = restart_room(
             self.room, self._seen_at, STANDARD, self._simulation.now,
-            plan_kind=enrolment.plan.kind if enrolment else None, sessions_left=bool(self.book.available),
+            plan_kind=enrolment.plan.kind if enrolment else None, sessions_left=bool(self.account.book.available),
             provider_available=True, another_room=False,
         )  # fmt: skip
         if isinstance(restarted, str) or restarted[1] is None:
@@ -371,10 +277,9 @@ class Member:
 
     def _erase(self) -> None:
         """NOTE-5: the member's data is erased, and what they had ahead ends."""
-        if not hasattr(self, "room"):
-            return
         now, simulation = self._simulation.now, self._simulation
         self._left = True
+        self.messages.forget(self.id)
         cause = simulation.publish(PersonErased(person_id=self.id, erased_at=now), sequence=1, cause=simulation.begin())
         simulation.soon(lambda: self._end_everything(cause))
 
@@ -387,10 +292,7 @@ class Member:
         for run in list(self._runs.values()):
             run.call_off_for_erasure("member_erased", cause)
         self._waitlist.leave(self, "erased", cause)
-        unit: Any = Unit(self._simulation, cause)
-        for ended in end_coverage(self.book, now):
-            publish_ended(unit, self.book, [ended], local_day(now, ended.time_zone))
-        self.close_book(cause)
+        self.account.end_coverage(cause)
 
     def _today(self) -> date:
         return self._simulation.now.astimezone(ZoneInfo(self.provider.region.time_zone)).date()

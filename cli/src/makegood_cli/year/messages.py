@@ -50,12 +50,19 @@ class Messages:
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
+        self._erased: set[str] = set()
+
+    def forget(self, person_id: str) -> None:
+        """A person was erased, and gets no more messages."""
+        self._erased.add(person_id)
 
     def tell(self, parties: Parties, told: Iterable[Announcement], session_id: str | None, cause: Cause) -> None:
         """Tells one party what each announcement says."""
         for one in told:
             to_member = one.to == "member"
             person = parties.member_id if to_member else parties.provider_id
+            if person in self._erased:
+                continue
             if one.mail:
                 self._send(person, "email", one.template, session_id, cause)
                 if parties.whatsapp and to_member:

@@ -51,7 +51,7 @@ class Provider:
         self.id = f"year-provider-{number:04}"
         self.region, self.specialty = region, specialty
         self.zone = ZoneInfo(region.time_zone)
-        self.miss_rate = random.betavariate(1.2, 45)
+        self.miss_rate = random.betavariate(1.3, 36)
         """The share of sessions that they miss: a few per cent for most, more for some."""
         self.busy: dict[str, Span] = {}
         self.sessions: dict[str, SessionRun] = {}
@@ -70,10 +70,12 @@ class Provider:
         self._publish_schedule()
         if random.random() < 0.3:  # other hours from some day on
             simulation.after(timedelta(days=random.randrange(60, 300)), self._change_hours)
-        year = simulation.starts_at.year
-        summer = date(year, 7, 1) + timedelta(days=7 * random.randrange(8))
-        spring = date(year, 2, 20) + timedelta(days=random.randrange(70))
-        for first, days in ((spring, 7), (summer, 14), (date(year, 12, 24), 9)):
+        starts_on = simulation.starts_at.date()
+        summer, spring = 182 + 7 * random.randrange(8), 50 + random.randrange(70)
+        for day_of_year, days in ((spring, 7), (summer, 14), (357, 9)):
+            first = date(starts_on.year, 1, 1) + day_of_year * _DAY
+            if first < starts_on:
+                first = first.replace(year=first.year + 1)
             announced = timedelta(days=random.randrange(25, 45))
             simulation.at(self._midnight(first) - announced, partial(self._take_off, first, days))
         for _ in range(_SICK_DAYS):
@@ -96,6 +98,13 @@ class Provider:
     def free(self, rules: SlotRules, within: Span, others: Sequence[Span]) -> Iterable[datetime]:
         """The starts in the span that can be booked. `others`: when the member is busy."""
         return free_starts(rules, within, Busy(list(self.busy.values()), others))
+
+    def taken_start(self) -> datetime | None:
+        """A start ahead that could have been booked, if nobody had. None if there is none."""
+        notice = self._simulation.now + self.schedule.minimum_notice
+        starts = [run.session.booked.starts_at for run in self.sessions.values()]
+        ahead = [start for start in starts if start > notice]
+        return self._simulation.random.choice(ahead) if ahead else None
 
     def refusals(self, rules: SlotRules, session_id: str, starts_at: datetime, blocked: Span) -> list[Reason]:
         """Why a session cannot be held: the schedule's reasons, then what takes the time already."""

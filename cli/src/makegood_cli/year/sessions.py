@@ -204,10 +204,10 @@ class SessionRun:
         self._hear(rule, answer, following)
 
     def _hold_credit(self, asked: SessionRequested, cause: Cause) -> None:
-        book = self._member.book
+        book = self._member.account.book
         result = hold(book, HoldRequest.of(asked), self._simulation.now)
         self._hold = result if isinstance(result, Hold) else None
-        self._member.close_book(cause)
+        self._member.account.close(cause)
         answer = hold_events.answer(asked, book, result)
         following = self._simulation.publish(answer, sequence=1, cause=cause)
         rule: Any = booking.credit_held if isinstance(answer, CreditHeld) else booking.credit_refused
@@ -219,8 +219,8 @@ class SessionRun:
 
     def _settle(self, event: Any, published_at: datetime, cause: Cause) -> None:
         if self._hold is not None:
-            settle(self._member.book, self._hold, ending_of(event, published_at), self._simulation.now)
-            self._member.close_book(cause)
+            settle(self._member.account.book, self._hold, ending_of(event, published_at), self._simulation.now)
+            self._member.account.close(cause)
 
     def _release_slot(self, event: Any, cause: Cause) -> None:
         if self._provider.busy.pop(self.id, None) is None:
@@ -235,10 +235,10 @@ class SessionRun:
     def _fund_move(self, asked: SessionMoveRequested, cause: Cause) -> None:
         held = self._hold
         assert held is not None
-        result = fund_move(self._member.book, held, MoveRequest.of(asked), self._simulation.now)
+        result = fund_move(self._member.account.book, held, MoveRequest.of(asked), self._simulation.now)
         held.answers += 1
         self._added = result if isinstance(result, Hold) else None
-        self._member.close_book(cause)
+        self._member.account.close(cause)
         answer = move_events.answer(asked, held, result)
         following = self._simulation.publish(answer, sequence=held.answers, cause=cause)
         rule: Any = moves.move_credit_held if isinstance(answer, MoveCreditHeld) else moves.move_credit_refused
@@ -271,15 +271,15 @@ class SessionRun:
 
     def _settle_move(self, event: SessionMoved, cause: Cause) -> None:
         assert self._hold is not None
-        apply_move(self._member.book, self._hold, self._added, event, self._simulation.now)
+        apply_move(self._member.account.book, self._hold, self._added, event, self._simulation.now)
         self._added = None
-        self._member.close_book(cause)
+        self._member.account.close(cause)
 
     def _drop_move(self, cause: Cause) -> None:
         if self._added is not None:
-            settle(self._member.book, self._added, move_dropped(self._simulation.now), self._simulation.now)
+            settle(self._member.account.book, self._added, move_dropped(self._simulation.now), self._simulation.now)
             self._added = None
-            self._member.close_book(cause)
+            self._member.account.close(cause)
 
     def _remind(self, event: SessionConfirmed | SessionMoved, cause: Cause) -> None:
         for moment in event.remind_at:

@@ -28,16 +28,15 @@ class Simulation:
     def at(self, moment: datetime, action: Action) -> None:
         """Plans an action; at once if the moment has passed, and never if it is after the year."""
         if moment < self.ends_at:
-            self._turn += 1
-            heappush(self._agenda, (max(moment, self.now), self._turn, action))
+            self._put(max(moment, self.now), action)
 
     def after(self, delay: timedelta, action: Action) -> None:
         """Plans an action."""
         self.at(self.now + delay, action)
 
     def soon(self, action: Action, least: float = 0.004, most: float = 0.04) -> None:
-        """Plans what a service does about an event: between `least` and `most` seconds later."""
-        self.after(timedelta(microseconds=round(1e6 * self.random.uniform(least, most))), action)
+        """Plans what a service does about an event: between `least` and `most` seconds later. It is done after the year, too."""
+        self._put(self.now + timedelta(microseconds=round(1e6 * self.random.uniform(least, most))), action)
 
     def chance(self, probability: float) -> bool:
         """Whether something happens that has this probability."""
@@ -58,6 +57,10 @@ class Simulation:
         record = encode(event, sequence=sequence, cause=cause, event_id=self._id(), time=self.now)
         self._published.append(record)
         return Cause(cause.correlation_id, record.id, cause.traceparent)
+
+    def _put(self, moment: datetime, action: Action) -> None:
+        self._turn += 1
+        heappush(self._agenda, (moment, self._turn, action))
 
     def records(self) -> Iterator[Record]:
         """Runs the year. Holds no more than what is going on."""

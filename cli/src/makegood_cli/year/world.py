@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from functools import partial
+from math import ceil
 from typing import Final
 
 from makegood_cli.year.calendar import REGIONS
@@ -13,8 +14,10 @@ from makegood_cli.year.providers import Provider
 from makegood_cli.year.simulation import Simulation, midnight
 from makegood_cli.year.waitlist import Waitlist
 
-_MEMBERS_A_PROVIDER: Final = 26
-_FROM_THE_START: Final = 0.55
+_MEMBERS_A_PROVIDER: Final = 45
+_FROM_THE_START: Final = 0.6
+_ERASED: Final = 0.004
+"""The share of members who have their data erased."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -34,9 +37,14 @@ def year_of(seed: int, members: int, starts_on: date) -> Simulation:
     for provider in providers:
         simulation.after(timedelta(minutes=random.uniform(1, 600)), provider.begin)
 
+    erased = set(random.sample(range(1, members + 1), ceil(members * _ERASED)))
+
     def joins(number: int) -> None:
         provider = random.choice(providers)
-        Member(simulation, number, provider, waitlists[provider.id], messages).begin()
+        member = Member(simulation, number, provider, waitlists[provider.id], messages)
+        member.begin()
+        if number in erased:
+            member.ask_for_erasure()
 
     for number in range(1, members + 1):
         since = random.uniform(0.5, 12) if random.random() < _FROM_THE_START else random.uniform(12, 350)
