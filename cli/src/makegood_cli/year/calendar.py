@@ -37,19 +37,20 @@ def _german(year: int) -> set[date]:
 
 @dataclass(frozen=True)
 class Region:
-    """Where people live: their time zone, holidays, and share of all people."""
+    """Where people live: their time zone, one that is not far, their holidays, and their share of all people."""
 
     time_zone: str
+    elsewhere: str
     holidays: Holidays
     share: float
 
 
 REGIONS: Final = (
-    Region("America/New_York", _american, 0.4),
-    Region("America/Chicago", _american, 0.15),
-    Region("America/Los_Angeles", _american, 0.2),
-    Region("Europe/London", _british, 0.15),
-    Region("Europe/Berlin", _german, 0.1),
+    Region("America/New_York", "America/Chicago", _american, 0.4),
+    Region("America/Chicago", "America/Denver", _american, 0.15),
+    Region("America/Los_Angeles", "America/Denver", _american, 0.2),
+    Region("Europe/London", "Europe/Madrid", _british, 0.15),
+    Region("Europe/Berlin", "Europe/London", _german, 0.1),
 )
 
 _MONTHS: Final = (1.05, 1.0, 1.0, 0.95, 0.95, 0.9, 0.65, 0.6, 0.95, 1.05, 1.0, 0.8)

@@ -66,8 +66,8 @@ class Member:
         self.messages, self.provider = messages, provider
         self.id = f"year-member-{number:06}"
         self.parties = Parties(self.id, provider.id, random.random() < 0.12)
-        abroad = random.random() < 0.04
-        self.time_zone = "Europe/Paris" if abroad else provider.region.time_zone
+        away = random.random() < 0.04
+        self.time_zone = provider.region.elsewhere if away else provider.region.time_zone
         self.cancel_rate = random.betavariate(2, 20)
         self.no_show_rate = random.betavariate(0.8, 16)
         self.account = Account(simulation, self.id, provider.region.time_zone, self.parties, messages)

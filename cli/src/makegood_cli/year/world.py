@@ -14,7 +14,7 @@ from makegood_cli.year.providers import Provider
 from makegood_cli.year.simulation import Simulation, midnight
 from makegood_cli.year.waitlist import Waitlist
 
-_MEMBERS_A_PROVIDER: Final = 45
+_MEMBERS_A_PROVIDER: Final = 65
 _FROM_THE_START: Final = 0.6
 _ERASED: Final = 0.004
 """The share of members who have their data erased."""
