@@ -87,6 +87,7 @@ async def test_a_clock_that_jumps_loses_nothing() -> None:
                         assert {status for each in outcome.answers.values() for status in each} <= {200, 201, 202}, told
                         assert not any(outcome.not_ready.values()), told
                         assert outcome.dead == [], told
+                        assert outcome.slowest_alive < 3 * outcome.stretch, told
                 assert ("clock differed" in clock.log.read_text()) is bool(wrong)
                 await asyncio.to_thread(platform.up)
             assert await lost(platform, traffic) == []

@@ -27,11 +27,11 @@ def served() -> Iterator[dict[tuple[str, str], str]]:
     kinds = [(service, role) for service in SERVICES for role in _ROLES]
     ports = iter(free_ports(2 * len(kinds)))
     with ExitStack() as stack:
-        addresses = {kind: _start(stack, *kind, next(ports), next(ports)) for kind in kinds}
-        yield {kind: _metrics(address) for kind, address in addresses.items()}
+        started = {kind: _start(stack, *kind, next(ports), next(ports)) for kind in kinds}
+        yield {kind: _metrics(*one) for kind, one in started.items()}
 
 
-def _start(stack: ExitStack, service: str, role: str, port: int, probes: int) -> str:
+def _start(stack: ExitStack, service: str, role: str, port: int, probes: int) -> tuple[subprocess.Popen[bytes], str]:
     settings = {
         "MAKEGOOD_ENVIRONMENT": "development",
         "KAFKA_BOOTSTRAP_SERVERS": _NOWHERE,
@@ -50,20 +50,22 @@ def _start(stack: ExitStack, service: str, role: str, port: int, probes: int) ->
     )
     stack.callback(process.wait)
     stack.callback(process.kill)
-    return f"http://{LISTEN}:{probes}/metrics"
+    return process, f"http://{LISTEN}:{probes}/metrics"
 
 
-def _metrics(address: str) -> str:
+def _metrics(process: subprocess.Popen[bytes], address: str) -> str:
+    """As soon as the process serves them, however long eight of them take to start here."""
     found: list[str] = []
 
     def answers() -> bool:
+        assert process.poll() is None, f"{process.args!r} ended with exit code {process.returncode}"
         try:
-            found.append(httpx.get(address).raise_for_status().text)
+            found.append(httpx.get(address, timeout=60, trust_env=False).raise_for_status().text)
         except httpx.TransportError:
             return False
         return True
 
-    until(answers, seconds=60, what=address)
+    until(answers, seconds=600, what=address)
     return found[0]
 
 

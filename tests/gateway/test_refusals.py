@@ -50,7 +50,7 @@ def test_headers_of_32_kib_are_refused(gateway: Gateway, client: httpx.Client) -
 def test_malformed_http_is_refused(gateway: Gateway) -> None:
     """Two lengths for one body: the start of request smuggling."""
     port = int(httpx.URL(gateway.url).port or 0)
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(
             b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         )

@@ -110,7 +110,7 @@ def test_a_stream_passes_through_as_it_comes(gateway: Gateway) -> None:
 def test_http_2_without_tls_is_understood(gateway: Gateway) -> None:
     """The preface of HTTP/2 is answered with a SETTINGS frame."""
     port = httpx.URL(gateway.url).port
-    with socket.create_connection(("127.0.0.1", int(port or 0)), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", int(port or 0)), timeout=30) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
         frame = connection.recv(9)
     assert frame[3] == 0x04

@@ -36,7 +36,7 @@ def test_a_slow_answer_is_no_reason_to_step() -> None:
     clock = RealTime()
     asked = time.monotonic()
     clock.follow(clock.now(), asked, asked + 2)
-    assert abs(clock.now() - time.time()) < 0.1
+    assert abs(clock.now() - time.time()) < 0.5  # a step would be one second
 
 
 async def test_a_process_that_was_wrong_has_the_databases_time_once_it_has_asked(

@@ -138,7 +138,7 @@ async def test_a_command_out_of_place_is_refused(mailbox: Mailbox, commands: lis
 @pytest.mark.parametrize(("sent", "code"), [(b"QUIT\r\nNOOP\r\n", "221"), (b"x" * 20_000, "500")])
 async def test_nothing_follows_the_last_answer_of_a_connection(mailbox: Mailbox, sent: bytes, code: str) -> None:
     loop = asyncio.get_running_loop()
-    async with await loop.create_server(receiver(mailbox), "127.0.0.1", 0) as server, asyncio.timeout(5):
+    async with await loop.create_server(receiver(mailbox), "127.0.0.1", 0) as server, asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
         writer.write(sent)
         answers = (await reader.read()).decode().splitlines()

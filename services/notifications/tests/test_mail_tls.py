@@ -67,7 +67,7 @@ async def send(server: SmtpServer) -> None:
 async def test_mail_goes_over_tls_with_a_login(tls: Tls, tmp_path: Path) -> None:
     authority, inbox = Authority(tmp_path), Inbox()
     async with mail_server(inbox, tls, authority.issue("mail")) as port:
-        await send(SmtpServer("127.0.0.1", port, "care", PASSWORD, tls, ca_file=str(authority.file), timeout=5))
+        await send(SmtpServer("127.0.0.1", port, "care", PASSWORD, tls, ca_file=str(authority.file), timeout=30))
     assert len(inbox.mails) == 1
     assert inbox.logins == [(b"care", PASSWORD.encode())]
 

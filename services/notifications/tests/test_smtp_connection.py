@@ -200,7 +200,7 @@ async def test_what_a_server_did_not_read_in_time_is_never_sent() -> None:
     """Otherwise it would take a mail that is sent again."""
     server = SlowServer()
     content = b"Subject: x\r\n\r\n" + b"Hello.\r\n" * (4 << 20)  # more than the network holds
-    async with mailing(server, timeout=0.5) as mailer:
+    async with mailing(server, timeout=2) as mailer:
         with pytest.raises(Unreachable):
             await send(mailer, Mail(MAIL.sender, MAIL.recipient, content))
         server.reads_on.set()

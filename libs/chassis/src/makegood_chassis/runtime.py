@@ -40,7 +40,7 @@ from makegood_chassis.messaging.deadlines import Deadlines
 from makegood_chassis.messaging.event_counts import count_events
 from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
-from makegood_chassis.messaging.maintenance import Maintenance
+from makegood_chassis.messaging.maintenance import Maintenance, measure
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.relay import Relay
@@ -186,6 +186,7 @@ class Runtime:
             self._component("keys", self._authenticator.keys.run)
             self._component("revocations", partial(follow_revocations, service, self._authenticator))
         self._component("maintenance", self._run_maintenance)
+        self._component("measures", partial(measure, service.database))
         probe = DatabaseProbe(settings.database_url.get_secret_value(), f"makegood-{service.name}-watch")
         with suppress(Exception):  # the first of many times
             await probe.ask()

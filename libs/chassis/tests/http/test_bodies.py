@@ -278,7 +278,7 @@ async def test_who_was_not_let_in_is_answered_before_the_body_comes(
     if authorization is not None:
         lines.append(f"Authorization: {authorization}")
     writer.write("\r\n".join((*lines, "", "[")).encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await reader.readline() == f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
     writer.close()
 

@@ -217,7 +217,7 @@ async def test_no_request_hangs_past_its_deadline(make_service: Make, database_u
         answer = await client.get("/v1/trouble/hang", headers=identity.bearer())
     await service.database.close()
     assert (answer.status_code, _slug(answer)) == (504, "deadline-exceeded")
-    assert asyncio.get_running_loop().time() - begun < 5
+    assert asyncio.get_running_loop().time() - begun < 20
 
 
 @pytest.mark.rule("REL-9")

@@ -161,7 +161,7 @@ async def test_an_answer_that_another_could_hide_in_is_not_sent(path: str) -> No
 
 
 async def test_an_answer_that_fails_before_its_body_ends_as_an_error() -> None:
-    async with _connected() as connection, asyncio.timeout(5):
+    async with _connected() as connection, asyncio.timeout(30):
         connection.send("GET", "/interrupted")
         sent = await connection.reader.read()
     assert sent.startswith(b"HTTP/1.1 500 ")

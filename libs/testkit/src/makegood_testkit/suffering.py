@@ -20,6 +20,7 @@ from makegood_stack.ports import LISTEN, PROBES_ABOVE, SERVICES
 
 from makegood_testkit.chaos import drained, every_item, settled
 from makegood_testkit.platform import Cast, Platform
+from makegood_testkit.weather import Weather
 
 _EVERY: Final = 0.1
 """Seconds between two looks at a probe."""
@@ -56,11 +57,13 @@ class Probes:
     ready: dict[str, list[tuple[float, bool, str]]] = field(default_factory=dict)
     """By service: when readiness changed, to what, and why."""
     dead: list[str] = field(default_factory=list)
-    """Probes of /livez that failed or took longer than three seconds."""
+    """Probes that failed."""
+    slowest: float = 0.0
+    """Seconds of the slowest answer of /livez."""
 
     async def run(self) -> None:
         """Looks until cancelled."""
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
             await asyncio.gather(*(self._follow(http, service) for service in SERVICES))
 
     async def _follow(self, http: httpx.AsyncClient, service: str) -> None:
@@ -70,8 +73,9 @@ class Probes:
             try:
                 begun = time.monotonic()
                 alive = await http.get(f"{base}/livez")
-                if alive.status_code != 200 or time.monotonic() - begun > 3:
-                    self.dead.append(f"{service} {alive.status_code} after {time.monotonic() - begun:.1f} s")
+                self.slowest = max(self.slowest, time.monotonic() - begun)
+                if alive.status_code != 200:
+                    self.dead.append(f"{service} {alive.status_code}")
                 answer = await http.get(f"{base}/readyz")
                 if not changes or changes[-1][1] != answer.is_success:
                     changes.append((time.monotonic(), answer.is_success, "" if answer.is_success else answer.text))
@@ -192,6 +196,8 @@ class Outcome:
     """By kind of request: how many got each status during the fault."""
     unclear: list[str]
     dead: list[str]
+    slowest_alive: float
+    """The slowest answer of /livez."""
     not_ready: dict[str, float | None]
     """By service: after how long it said that it is not ready."""
     ready_again: dict[str, float | None]
@@ -200,6 +206,8 @@ class Outcome:
     """By kind of request: how long after the fault one that began after it succeeded."""
     reasons: list[str]
     """What /readyz said."""
+    stretch: float
+    """How many times longer everything took because the machine was busy. At least 1."""
 
 
 async def suffer(
@@ -215,26 +223,28 @@ async def suffer(
     everything works again, but not longer than `recovery` seconds."""
     probes = Probes(platform)
     traffic.seen.clear()
-    running = [asyncio.create_task(probes.run()), asyncio.create_task(traffic.run())]
     kinds = sorted({*traffic.requests(), "book", "cancel", "buy"})
 
     def all_work(since: float) -> bool:
         return probes.all_ready and all(_first_good(traffic, kind, since) is not None for kind in kinds)
 
-    try:
-        await _until(lambda: all_work(0), 30, lambda: f"{traffic.seen[-12:]}")
-        probes.dead.clear()  # processes may have been starting
-        begun = time.monotonic()
-        await asyncio.to_thread(begin)
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(heal)
-        healed = time.monotonic()
-        with suppress(TimeoutError):
-            await _until(lambda: all_work(healed), recovery)
-    finally:
-        for task in running:
-            task.cancel()
-        ended = await asyncio.gather(*running, return_exceptions=True)
+    with Weather() as weather:
+        running = [asyncio.create_task(probes.run()), asyncio.create_task(traffic.run())]
+        try:
+            await _until(lambda: all_work(0), 120, lambda: f"{traffic.seen[-12:]}")
+            probes.dead.clear()  # processes may have been starting
+            probes.slowest = 0.0
+            begun = time.monotonic()
+            await asyncio.to_thread(begin)
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(heal)
+            healed = time.monotonic()
+            with suppress(TimeoutError):
+                await _until(lambda: all_work(healed), recovery)
+        finally:
+            for task in running:
+                task.cancel()
+            ended = await asyncio.gather(*running, return_exceptions=True)
     if errors := [one for one in ended if isinstance(one, Exception)]:
         raise errors[0]  # whoever stopped looking has seen nothing
     during = [one for one in traffic.seen if one.begun < healed and one.begun + one.seconds >= begun]
@@ -244,6 +254,7 @@ async def suffer(
         answers={kind: dict(Counter(one.status for one in found)) for kind, found in by_kind.items()},
         unclear=sorted({f"{one.what}: {one.status} {one.text[:150]}" for one in during if not one.clear}),
         dead=probes.dead,
+        slowest_alive=round(probes.slowest, 1),
         not_ready={service: probes.changed(service, False, begun) for service in SERVICES},
         ready_again={
             service: probes.changed(service, True, healed)
@@ -252,6 +263,7 @@ async def suffer(
         },
         served_again={kind: _first_good(traffic, kind, healed) for kind in kinds},
         reasons=sorted({why for seen in probes.ready.values() for at, _, why in seen if why and at >= begun}),
+        stretch=weather.stretch(begun),
     )
 
 
@@ -291,7 +303,7 @@ async def _unsent(platform: Platform) -> list[str]:
     """Messages that were not handed over, once their channels have had the time, and channels that had none at all."""
     auditor = await asyncpg.connect(platform.stack.database_url("notifications", "auditor"))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):  # what failed is tried again later and later
             while await auditor.fetchval("SELECT count(*) FROM deliveries WHERE status = 'queued'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         rows = await auditor.fetch("SELECT channel, status, count(*) FROM deliveries GROUP BY 1, 2")

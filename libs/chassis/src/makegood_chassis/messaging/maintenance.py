@@ -1,4 +1,4 @@
-"""What each process does besides its work: reports that it is alive, follows the development clock, prunes and
+"""What each process does besides its work: reports that it is alive, follows the development clock, prunes, and
 measures."""
 
 from __future__ import annotations
@@ -38,7 +38,23 @@ _SAMPLE_EVERY: Final = 1.0
 _PRUNE_EVERY: Final = 60.0
 
 
-async def measure_event_loop() -> None:
+async def measure(database: Database) -> None:
+    """Measures until cancelled. It shares nothing with `Maintenance`: if that fails, metrics must not stay what they were."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(repeat(partial(_measure, database), _MEASURE_EVERY))
+        group.create_task(_measure_event_loop())
+
+
+async def _measure(database: Database) -> None:
+    async with database.reading() as queries:
+        row = await queries.fetch_one(_MEASURE, database.clock.now())
+    if row is not None:
+        metrics.OUTBOX_ROWS.set(row[0])
+        metrics.OUTBOX_AGE.set(max(0.0, row[1]))
+        metrics.DEADLINES_OVERDUE.set(max(0.0, row[2]))
+
+
+async def _measure_event_loop() -> None:
     """Once a second, measures how late a timer comes: something that does not wait keeps everything else waiting."""
     loop = asyncio.get_running_loop()
     while True:
@@ -75,11 +91,7 @@ class Maintenance:
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
-        jobs = [
-            repeat(self.seen, _SEEN_EVERY, wake=self._moved),
-            repeat(self._measure, _MEASURE_EVERY),
-            measure_event_loop(),
-        ]
+        jobs = [repeat(self.seen, _SEEN_EVERY, wake=self._moved)]
         if self._pruner is not None:
             prune = partial(prune_all, self._pruner, self._retentions)
             jobs.append(repeat(prune, _PRUNE_EVERY, soon=False, spread=True, name="prune"))
@@ -102,14 +114,6 @@ class Maintenance:
     async def leave(self) -> None:
         async with self._database.reading() as queries:
             await queries.execute(_LEAVE, self._process)
-
-    async def _measure(self) -> None:
-        async with self._database.reading() as queries:
-            row = await queries.fetch_one(_MEASURE, self._database.clock.now())
-        if row is not None:
-            metrics.OUTBOX_ROWS.set(row[0])
-            metrics.OUTBOX_AGE.set(max(0.0, row[1]))
-            metrics.DEADLINES_OVERDUE.set(max(0.0, row[2]))
 
     async def _listen(self) -> None:
         """Follows a move of the development clock at once. Without this connection, it takes up to two seconds."""
