@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from makegood_notifications.channels import Late, PutOff, Refused, Unreachable
+from makegood_chassis.messaging.failpoints import Failpoint
+from makegood_notifications.channels import InDoubt, Late, PutOff, Refused, Unreachable
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage
 from makegood_notifications.whatsapp.registration import templates
 from makegood_testkit.waiting import eventually
 
-from .conftest import NotificationsHarness, WhatsAppSide, crashing
+from .conftest import NotificationsHarness, WhatsAppSide, calling, crashing
 from .test_delivery_worker import extended
 
 MESSAGE = TemplateMessage(
@@ -104,7 +105,7 @@ async def test_who_waits_too_long_for_a_connection_is_late_and_the_api_is_not_aw
     await client.close()
     server.close()
     await server.wait_closed()
-    assert (type(first), type(second)) == (Unreachable, Late)
+    assert (type(first), type(second)) == (InDoubt, Late)
 
 
 @pytest.mark.rule("NOTE-2")
@@ -210,6 +211,27 @@ async def test_a_message_whose_sender_died_midway_is_not_sent_twice(harness: Not
     assert len(await harness.whatsapp.messages()) == 1
     rows = await harness.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
     assert [tuple(row) for row in rows] == [("failed", "unknown")]
+
+
+@pytest.mark.rule("NOTE-2", "REL-5")
+async def test_a_message_whose_answer_was_lost_is_not_sent_twice(harness: NotificationsHarness) -> None:
+    """The API took it, and the connection broke before we heard so."""
+    await harness.only_member(phone="+49 30 55555", channels={"whatsapp": True})
+    await harness.confirmed()
+    lost = 0
+
+    def lose_the_answer(point: Failpoint) -> None:
+        nonlocal lost
+        if point == "whatsapp.answered":
+            lost += 1
+            raise httpx.ReadTimeout("lost")
+
+    with calling(lose_the_answer):
+        async with harness.sending():
+            await harness.settled()
+    rows = await harness.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+    assert [tuple(row) for row in rows] == [("failed", "unknown")]
+    assert lost == len(await harness.whatsapp.messages()) == 1
 
 
 @pytest.mark.rule("NOTE-1")

@@ -13,6 +13,7 @@ from makegood_contracts.envelope import Cause
 
 from makegood_chassis import metrics
 from makegood_chassis.database import Database, UnitOfWork
+from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.failures import is_transient
 
 C = TypeVar("C")
@@ -136,6 +137,7 @@ class GroupWrite(Grouped[C, None]):
         sql, values = self._statement(commands)
         async with self._database.reading() as queries:
             await queries.execute(sql, *values)
+        failpoints.reached("statement.committed")
         return [None] * len(commands)
 
 

@@ -306,7 +306,11 @@ async def _unsent(platform: Platform) -> list[str]:
         async with asyncio.timeout(300):  # what failed is tried again later and later
             while await auditor.fetchval("SELECT count(*) FROM deliveries WHERE status = 'queued'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-        rows = await auditor.fetch("SELECT channel, status, count(*) FROM deliveries GROUP BY 1, 2")
+        # A WhatsApp message that was on its way is never repeated, because its reader might read it twice.
+        rows = await auditor.fetch(
+            "SELECT channel, status, count(*) FROM deliveries"
+            " WHERE (channel, status, reason) IS DISTINCT FROM ('whatsapp', 'failed', 'unknown') GROUP BY 1, 2"
+        )
     finally:
         await auditor.close()
     counts = {(row["channel"], row["status"]): row["count"] for row in rows}

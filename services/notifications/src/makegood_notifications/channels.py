@@ -21,6 +21,10 @@ class Unreachable(Trouble):
     """The channel cannot be reached, or accepts nothing from us now. Every message has to wait."""
 
 
+class InDoubt(Trouble):
+    """The channel was asked and did not answer. Nobody knows whether it took the message, and a repeat could not be recognised."""
+
+
 class PutOff(Trouble):
     """The channel does not accept this message now. Try again later."""
 
@@ -43,7 +47,7 @@ class Carrier(Protocol):
         """(`skipped` or `failed`, reason) if the person must not be told by this channel. Otherwise None."""
 
     async def send(self, delivery: LeasedDelivery) -> None:
-        """Composes the message and sends it. Raises Unreachable, PutOff, Late or Refused."""
+        """Composes the message and sends it. Raises Unreachable, InDoubt, PutOff, Late or Refused."""
 
     async def close(self) -> None:
         """Closes its connections."""

@@ -23,7 +23,7 @@ from makegood_chassis.real_time import utc_now
 from makegood_contracts.events import MessageDelivered, MessageFailed
 from opentelemetry.trace import SpanKind
 
-from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
+from makegood_notifications.channels import Carrier, InDoubt, Late, Refused, Trouble, Unreachable
 from makegood_notifications.domain.deliveries import (
     ALWAYS,
     HELD_UP,
@@ -276,6 +276,9 @@ class DeliveryWorker:
                 await self.carrier.send(delivery)
         except Unreachable as trouble:
             return self._unreachable(delivery, waited, str(trouble))
+        except InDoubt as trouble:
+            self._knock(str(trouble))
+            return AttemptResult(delivery, "failed", "unknown")
         except Late:
             return AttemptResult(delivery, pause=timedelta(), counts=False)
         except Refused as trouble:
@@ -299,16 +302,20 @@ class DeliveryWorker:
 
     def _unreachable(self, delivery: LeasedDelivery, waited: timedelta, trouble: str) -> AttemptResult:
         """The channel cannot be reached. Everything waits, and no attempt counts, but no message waits forever."""
-        if time.monotonic() >= self._closed_until:
-            self._knocks += 1
-            pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)
-            self._closed_until = time.monotonic() + pause
-            _log.warning("channel unreachable", channel=self._channel, trouble=trouble, pause_seconds=pause)
+        self._knock(trouble)
         if waited > self._give_up_after:
             return self._given_up(delivery, trouble)
         return AttemptResult(
             delivery, pause=timedelta(seconds=max(self._closed_until - time.monotonic(), 0)), counts=False
         )
+
+    def _knock(self, trouble: str) -> None:
+        """The channel did not answer. Nothing is sent for a while, then one message tries it."""
+        if time.monotonic() >= self._closed_until:
+            self._knocks += 1
+            pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)
+            self._closed_until = time.monotonic() + pause
+            _log.warning("channel unreachable", channel=self._channel, trouble=trouble, pause_seconds=pause)
 
     def _put_off(self, delivery: LeasedDelivery, waited: timedelta, trouble: str) -> AttemptResult:
         if waited > self._give_up_after:

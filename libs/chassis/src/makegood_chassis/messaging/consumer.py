@@ -246,13 +246,13 @@ class Consumer:
             failpoints.reached("consumer.before_offsets")
             try:
                 await self._kafka.commit(offsets)
+                failpoints.reached("consumer.after_offsets")
             except (CommitFailedError, IllegalStateError):
                 self._offsets.clear()
                 return
             except KafkaError as error:
                 _log.info("offsets not committed yet", error=type(error).__name__)
                 return
-            failpoints.reached("consumer.after_offsets")
             for part, at in offsets.items():
                 if self._offsets.get(part) == at:
                     del self._offsets[part]

@@ -1,7 +1,8 @@
 """Failpoints: named points between two steps that a process could die between.
 
 They lie between the steps of consume → effect → outbox → send → mark → offset commit, and between a message's delivery
-and its record. In a running process they do nothing. Tests install a hook that raises or kills, to prove that no step
+and its record. Some lie just behind the answer of a server: a hook that raises a time-out there makes an effect whose
+answer is lost. In a running process they do nothing. Tests install a hook that raises or kills, to prove that no step
 can be lost.
 """
 
@@ -16,6 +17,8 @@ Failpoint = Literal[
     "consumer.handled",
     "unit.flushed",
     "unit.committed",
+    "statement.committed",
+    "lease.renewed",
     "consumer.before_offsets",
     "consumer.after_offsets",
     "relay.fetched",
@@ -24,6 +27,9 @@ Failpoint = Literal[
     "relay.deleted",
     "deadlines.taken",
     "delivery.attempted",
+    "mail.answered",
+    "whatsapp.answered",
+    "payment.answered",
 ]
 
 Hook = Callable[[Failpoint], None]

@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from makegood_chassis.database import Database
+from makegood_chassis.messaging import failpoints
 
 _TAKE: Final = """
 INSERT INTO leases AS lease (name, holder, fence, expires_at)
@@ -62,6 +63,7 @@ class Lease:
         asked = time.monotonic()
         async with self._database.reading() as queries:
             done = await queries.execute(_RENEW, self.name, self.holder, self.fence, self.seconds)
+        failpoints.reached("lease.renewed")
         if done != "UPDATE 1":
             self._until = 0.0
             return False

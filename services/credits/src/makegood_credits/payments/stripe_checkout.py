@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 import stripe
+from makegood_chassis.messaging import failpoints
 from makegood_plans.plans import Money
 
 from makegood_credits.payments.port import (
@@ -97,6 +98,7 @@ class StripePayments:
                     },
                     {"idempotency_key": order.checkout_id},
                 )
+                failpoints.reached("payment.answered")
         except stripe.StripeError as error:
             raise _trouble(error) from error
         except TimeoutError as error:
@@ -119,6 +121,7 @@ class StripePayments:
                 },
                 {"idempotency_key": refund_id},
             )
+            failpoints.reached("payment.answered")
         except OrderRefused as error:
             raise RefundRefused(error.code) from error
         except stripe.InvalidRequestError as error:

@@ -10,6 +10,7 @@ from typing import Final, Literal, Protocol
 
 import aiosmtplib
 from aiosmtplib import errors
+from makegood_chassis.messaging import failpoints
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.mail.composer import Mail
@@ -146,6 +147,7 @@ class SmtpMailer:
         """One SMTP transaction. Distinguishes replies about this message or recipient from those about the server."""
         try:
             await connection.hand_over(mail)
+            failpoints.reached("mail.answered")
         except errors.SMTPResponseException as refusal:
             await connection.reset()
             if isinstance(refusal, errors.SMTPSenderRefused) and refusal.code not in _ABOUT_THIS_MAIL:

@@ -13,8 +13,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 from makegood_chassis.lean_imports import without
+from makegood_chassis.messaging import failpoints
 
-from makegood_notifications.channels import Late, PutOff, Refused, Trouble, Unreachable
+from makegood_notifications.channels import InDoubt, Late, PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.phone_numbers import e164
 from makegood_notifications.settings import NotificationsSettings
 
@@ -23,6 +24,16 @@ with without("rich", "pygments"):  # for a command of its own
 
 _trusted = cache(httpx.create_ssl_context)
 """The authorities that may sign a server's certificate. Reading them takes longer than many requests."""
+
+_MAY_HAVE_ARRIVED: Final = (
+    httpx.ReadTimeout,
+    httpx.WriteTimeout,
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.RemoteProtocolError,
+    httpx.DecodingError,
+)
+"""Errors after which nobody knows whether the API took the message."""
 
 Verdict = Literal["wait", "later", "never"]
 """`wait`: about the account or the service. `later`, `never`: about this message."""
@@ -133,11 +144,14 @@ class CloudApi:
         )
 
     async def send(self, message: TemplateMessage) -> str:
-        """The id that WhatsApp gave the message. Raises Unreachable, PutOff, Late or Refused."""
+        """The id that WhatsApp gave the message. Raises Unreachable, InDoubt, PutOff, Late or Refused."""
         try:
             answer = await self._client.post(self._path, json=message.body())
+            failpoints.reached("whatsapp.answered")
         except httpx.PoolTimeout:
             raise Late("waited for a connection") from None
+        except _MAY_HAVE_ARRIVED as error:
+            raise InDoubt(type(error).__name__) from None
         except httpx.HTTPError as error:
             raise Unreachable(type(error).__name__) from None
         try:
