@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -19,6 +21,23 @@ from makegood_testkit.platform import Platform
 from makegood_testkit.suffering import Traffic, lost
 
 SECONDS = 25
+
+
+@pytest.fixture
+def losing(folder: Path) -> LostAnswers:
+    return LostAnswers(folder, share=0.1, seed=5)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with temporary_folder() as made:
+        yield made
+
+
+@pytest.fixture
+def platform(losing: LostAnswers, folder: Path) -> Iterator[Platform]:
+    with faulty_platform(folder, **losing.environment) as faulty:
+        yield faulty.platform
 
 
 async def until_leases_end(platform: Platform) -> None:
@@ -39,27 +58,22 @@ async def whatsapp_messages(platform: Platform) -> Counter[str]:
 
 @pytest.mark.extended
 @pytest.mark.rule("REL-5", "NOTE-2", "CRED-6")
-async def test_what_is_done_without_an_answer_is_done_once() -> None:
-    with temporary_folder() as folder:
-        losing = LostAnswers(folder, share=0.1, seed=5)
-        with faulty_platform(folder, **losing.environment) as faulty:
-            platform = faulty.platform
-            noted = await CommittedEvents.noting(platform)
-            load = await MixedLoad.prepare(platform, members=12, providers=4)
-            traffic = await Traffic.prepare(platform)
-            with losing.losing():
-                trading = asyncio.create_task(traffic.run())
-                await load.run(SECONDS)
-                trading.cancel()
-                with suppress(asyncio.CancelledError):
-                    await trading
-            await drained(platform)
-            await until_leases_end(platform)
-            assert await verify(platform, load) == []
-            assert await lost(platform, traffic) == []
-            assert (await noted.compare()).wrong(allowed_duplicates=1) == []
-            assert set((await whatsapp_messages(platform)).values()) == {1}
-            counts = losing.counts(platform.home.logs)
-            assert counts.keys() == ERRORS.keys(), "each kind of answer was lost"
-            assert len(load.ledger.booked) > 50
-            await platform.close()
+async def test_what_is_done_without_an_answer_is_done_once(losing: LostAnswers, platform: Platform) -> None:
+    noted = await CommittedEvents.noting(platform)
+    load = await MixedLoad.prepare(platform, members=12, providers=4)
+    traffic = await Traffic.prepare(platform)
+    with losing.losing():
+        trading = asyncio.create_task(traffic.run())
+        await load.run(SECONDS)
+        trading.cancel()
+        with suppress(asyncio.CancelledError):
+            await trading
+    await drained(platform)
+    await until_leases_end(platform)
+    assert await lost(platform, traffic) == []
+    assert await verify(platform, load) == []
+    assert (await noted.compare()).wrong(allowed_duplicates=1) == []
+    assert set((await whatsapp_messages(platform)).values()) == {1}
+    assert losing.counts(platform.home.logs).keys() == ERRORS.keys(), "each kind of answer was lost"
+    assert len(load.ledger.booked) > 50
+    await platform.close()
