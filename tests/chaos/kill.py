@@ -1,8 +1,9 @@
-"""REL-1 at full length: `kill -9` of each service 20 times, PostgreSQL and Kafka 5 times each, under mixed load.
+"""REL-1 and REL-6 at full length: `kill -9` of each service 20 times, PostgreSQL and Kafka 5 times each, under mixed load.
 
     python tests/chaos/kill.py --minutes 5 --services 20 --servers 5
 
-Starts a platform of its own in a temporary folder, prints what it found, exits 1 if anything does not hold.
+Starts a platform of its own in a temporary folder, compares the topics with what was committed, prints what it found, exits 1 if
+anything does not hold.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import sys
 
 from makegood_testkit.chaos import MixedLoad, drained, kill_in_turn, verify
+from makegood_testkit.committed import CommittedEvents
 from makegood_testkit.folders import temporary_folder
 from makegood_testkit.platform import Platform
 
@@ -26,13 +28,21 @@ async def run(minutes: float, services: int, servers: int, seed: int) -> int:
     with temporary_folder() as folder:
         platform = Platform.at(folder)
         async with platform.running():
+            noted = await CommittedEvents.noting(platform)
             load = await MixedLoad.prepare(platform, seed=seed)
             loading = asyncio.create_task(load.run(seconds))
             killed = await kill_in_turn(platform, victims, pause=max(0.2, seconds / len(victims) - 2), seed=seed)
             await loading
             await drained(platform)
-            wrong = await verify(platform, load)
-    summary = {"killed": killed, "bookings": len(load.ledger.booked), "answers": load.ledger.answers, "wrong": wrong}
+            topics = await noted.compare()
+            wrong = [*(await verify(platform, load)), *topics.wrong()]
+    summary = {
+        "killed": killed,
+        "bookings": len(load.ledger.booked),
+        "answers": load.ledger.answers,
+        "topics": str(topics),
+        "wrong": wrong,
+    }
     sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     return 1 if wrong else 0
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -20,7 +20,7 @@ from makegood_testkit.lost_answers import ERRORS, LostAnswers
 from makegood_testkit.platform import Platform
 from makegood_testkit.suffering import Traffic, lost
 
-SECONDS = 25
+SECONDS = 20
 
 
 @pytest.fixture
@@ -49,11 +49,36 @@ async def until_leases_end(platform: Platform) -> None:
         await owner.close()
 
 
-async def whatsapp_messages(platform: Platform) -> Counter[str]:
-    """How often WhatsApp took each delivery."""
-    async with httpx.AsyncClient(base_url=platform.stack.mail_url, trust_env=False) as http:
-        listed = (await http.get("/api/v1/whatsapp")).json()
-    return Counter(one["Reference"] for one in listed["messages"])
+async def tell_by_whatsapp(platform: Platform, load: MixedLoad) -> None:
+    """The members of the load are told by WhatsApp, too."""
+    for number, each in enumerate(load.population.members):
+        contact = {
+            "name": each.subject,
+            "email": f"{each.subject}@example.com",
+            "phone": f"+49 157 559 {number:05}",
+            "time_zone": "UTC",
+            "channels": {"email": True, "whatsapp": True, "chat": True},
+        }
+        await platform.person("member", each.subject).put(f"/v1/people/{each.subject}/contact", contact)
+
+
+@dataclass
+class WhatsApp:
+    """What WhatsApp took: the delivery of each message. Its list shows only the last ones, so it is read now and then."""
+
+    platform: Platform
+    deliveries: dict[str, str] = field(default_factory=dict)
+
+    async def read(self) -> None:
+        async with httpx.AsyncClient(base_url=self.platform.stack.mail_url, trust_env=False) as http:
+            listed = (await http.get("/api/v1/whatsapp")).json()["messages"]
+        self.deliveries |= {one["ID"]: one["Reference"] for one in listed}
+
+    async def keep_reading(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.read()
+            await asyncio.sleep(1)
 
 
 @pytest.mark.extended
@@ -61,19 +86,23 @@ async def whatsapp_messages(platform: Platform) -> Counter[str]:
 async def test_what_is_done_without_an_answer_is_done_once(losing: LostAnswers, platform: Platform) -> None:
     noted = await CommittedEvents.noting(platform)
     load = await MixedLoad.prepare(platform, members=12, providers=4)
-    traffic = await Traffic.prepare(platform)
-    with losing.losing():
-        trading = asyncio.create_task(traffic.run())
-        await load.run(SECONDS)
-        trading.cancel()
-        with suppress(asyncio.CancelledError):
-            await trading
+    await tell_by_whatsapp(platform, load)
+    traffic, whatsapp = await Traffic.prepare(platform), WhatsApp(platform)
+    beside = [asyncio.create_task(traffic.run()), asyncio.create_task(whatsapp.keep_reading())]
+    try:
+        with losing.losing():
+            await load.run(SECONDS)
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
     await drained(platform)
     await until_leases_end(platform)
     assert await lost(platform, traffic) == []
     assert await verify(platform, load) == []
     assert (await noted.compare()).wrong(allowed_duplicates=1) == []
-    assert set((await whatsapp_messages(platform)).values()) == {1}
+    await whatsapp.read()
+    assert set(Counter(whatsapp.deliveries.values()).values()) == {1}
     assert losing.counts(platform.home.logs).keys() == ERRORS.keys(), "each kind of answer was lost"
     assert len(load.ledger.booked) > 50
     await platform.close()
