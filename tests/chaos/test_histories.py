@@ -57,6 +57,9 @@ RETURN_X = during(30, 40, "return", session="x")
         pytest.param(of_slots(BOOK_X, LATER_BOOK_Y), id="two winners"),
         pytest.param(of_slots(BOOK_X, during(10, 20, "book", session="y", slot="a")), id="two winners at once"),
         pytest.param(of_slots(during(10, 20, "book", slot="a", outcome="taken")), id="refused, and free"),
+        pytest.param(
+            of_slots(BOOK_X, during(30, 40, "move", session="x", slot="a", outcome="taken")), id="in its own way"
+        ),
         pytest.param(of_slots(BOOK_X, during(30, 40, "read", slots=["a"], free=["a"])), id="held, and shown as free"),
         pytest.param(
             of_slots(BOOK_X, during(30, 40, "release", session="x"), during(50, 60, "read", slots=["a"], free=[])),
@@ -140,6 +143,7 @@ def test_a_planted_violation_is_found(checker: Path, tmp_path: Path, operations:
             ),
             id="moved, and taken by another",
         ),
+        pytest.param(of_slots(BOOK_X, during(30, 40, "move", session="x", slot="a")), id="moved to where it is"),
         pytest.param(
             of_credits(
                 HOLD_X,

@@ -20,7 +20,7 @@ from makegood_testkit.lost_answers import ERRORS, LostAnswers
 from makegood_testkit.platform import Platform
 from makegood_testkit.suffering import Traffic, lost
 
-SECONDS = 20
+SECONDS = 12
 
 
 @pytest.fixture

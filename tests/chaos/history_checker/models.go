@@ -30,12 +30,16 @@ var slots = porcupine.Model{
 
 func stepSlots(held map[string]string, one Operation) (bool, map[string]string) {
 	maybe := one.Outcome == "maybe"
-	taken := held[one.Slot] != ""
+	holder := held[one.Slot]
+	taken := holder != "" && holder != one.Session
 	from := slotOf(held, one.Session)
 	switch one.Kind {
 	case "book", "move":
 		if one.Outcome == "taken" {
 			return taken, held
+		}
+		if one.Kind == "move" && from != "" && from == one.Slot {
+			return true, held // it is there already
 		}
 		if taken || (one.Kind == "move") != (from != "") {
 			return maybe, held

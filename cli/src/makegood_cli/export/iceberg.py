@@ -9,7 +9,7 @@ import json
 import logging
 import warnings
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 import pyarrow as pa
 from makegood_contracts.topics import Topic
@@ -131,7 +131,8 @@ def _offsets_of(table: Table) -> dict[int, int]:
 
 
 def _in(column: str, values: Iterable[str]) -> BooleanExpression:
-    return In(column, set(values))  # type: ignore[call-arg, misc]  # mypy takes its method for another one
+    expression: BooleanExpression = cast(Any, In)(column, set(values))  # mypy takes its method for another one
+    return expression
 
 
 def _any_of(conditions: Iterable[BooleanExpression]) -> BooleanExpression:

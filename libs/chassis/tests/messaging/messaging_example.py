@@ -1,7 +1,8 @@
 """A service of the tests' own on the real chassis: counts sessions' events in a table and answers each with another event.
 
 Its table `effects` shows what was done: one row an event, in the order of handling. Settings of the tests:
-EXAMPLE_CRASH=<point>[:<times it is passed before>] kills the process there with SIGKILL.
+EXAMPLE_CRASH=<point>[:<times it is passed before>] kills the process there with SIGKILL. EXAMPLE_PAUSE pauses it there, once,
+with SIGSTOP.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def bootstrap(settings: Settings) -> Service:
     )  # fmt: skip
 
 
-def crash_at(spec: str) -> None:
+def signal_at(spec: str, number: signal.Signals) -> None:
     point, _, times = spec.partition(":")
     left = int(times or 0)
 
@@ -142,7 +143,7 @@ def crash_at(spec: str) -> None:
         nonlocal left
         if passed == point:
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
             left -= 1
 
     failpoints.install(hook)
@@ -150,5 +151,7 @@ def crash_at(spec: str) -> None:
 
 if __name__ == "__main__":
     if os.environ.get("EXAMPLE_CRASH"):
-        crash_at(os.environ["EXAMPLE_CRASH"])
+        signal_at(os.environ["EXAMPLE_CRASH"], signal.SIGKILL)
+    if os.environ.get("EXAMPLE_PAUSE"):
+        signal_at(os.environ["EXAMPLE_PAUSE"], signal.SIGSTOP)
     run(bootstrap, Settings)

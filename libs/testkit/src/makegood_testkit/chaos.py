@@ -50,6 +50,8 @@ class MixedLoad:
     platform: Platform
     population: Population
     seed: int = 0
+    rest: float = 0.0
+    """Seconds that each client does nothing between two bookings."""
     ledger: Ledger = field(default_factory=Ledger)
     _moved: timedelta = timedelta()
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -102,6 +104,9 @@ class MixedLoad:
                 turn += 1
             session = await self._book(member, load_member, turn)
             turn += 1
+            if self.rest:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), self.rest * 2 * chance.random())
             if session is None:
                 continue
             path = f"/v1/sessions/{session}"
@@ -167,6 +172,24 @@ async def kill_in_turn(platform: Platform, processes: Sequence[str], *, pause: f
         killed[name] += 1
         await asyncio.to_thread(platform.up)
     return killed
+
+
+async def kill_broker_while_rebalancing(
+    platform: Platform, processes: Sequence[str], *, pause: float, seed: int = 0
+) -> Counter[str]:
+    """One process after the other leaves its consumer group, in turn by SIGTERM and by SIGKILL. The broker is killed while the
+    partitions go to the others, and both are started again, which moves the partitions once more."""
+    chance = random.Random(seed)
+    done: Counter[str] = Counter()
+    for number, name in enumerate(processes):
+        await asyncio.sleep(pause)
+        os.kill(platform.pid(name), signal.SIGTERM if number % 2 == 0 else signal.SIGKILL)
+        # A member that was killed is missed after its session time-out of six seconds.
+        await asyncio.sleep(chance.uniform(0.0, 1.0) if number % 2 == 0 else chance.uniform(5.5, 7.5))
+        os.kill(platform.pid("kafka"), signal.SIGKILL)
+        done[name] += 1
+        await asyncio.to_thread(platform.up)
+    return done
 
 
 async def drained(platform: Platform, *, seconds: float = 120) -> None:
@@ -266,4 +289,4 @@ async def every_item(person: Person, path: str) -> list[dict[str, Any]]:
             return items
 
 
-__all__ = ["MixedLoad", "drained", "kill_in_turn", "verify"]
+__all__ = ["MixedLoad", "drained", "kill_broker_while_rebalancing", "kill_in_turn", "verify"]
