@@ -31,6 +31,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION note_committed();
 """
 """The note is part of the transaction whose event it is about, and the relay does not know of it."""
 
+_EARLIER: Final = "SELECT count(*) FROM outbox WHERE id NOT IN (SELECT id FROM committed_events)"
+
 
 class Published(NamedTuple):
     """An event as it was committed, or as it is on its topic."""
@@ -75,12 +77,14 @@ class CommittedEvents:
 
     @classmethod
     async def noting(cls, platform: Platform) -> CommittedEvents:
-        """Begins. Nothing may be going on that publishes."""
-        await platform.settle()
+        """Begins. Returns once everything is published that was committed before."""
         for service in SERVICES:
             connection = await _owner(platform, service)
             try:
                 await connection.execute(_NOTE)
+                async with asyncio.timeout(60):
+                    while await connection.fetchval(_EARLIER):  # noqa: ASYNC110 (nobody tells)
+                        await asyncio.sleep(0.1)
             finally:
                 await connection.close()
         return cls(platform, frozenset(event.id for event in await _published(platform)))
@@ -95,7 +99,8 @@ class CommittedEvents:
             finally:
                 await connection.close()
             committed += [event for row in rows if (event := _event(row)) is not None]
-        return compared(committed, [one for one in await _published(self._platform) if one.id not in self._before])
+        earlier = self._before - {event.id for event in committed}
+        return compared(committed, [one for one in await _published(self._platform) if one.id not in earlier])
 
 
 def compared(committed: Iterable[Published], published: Iterable[Published]) -> Comparison:
