@@ -7,15 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from makegood_testkit.folders import temporary_folder
 from makegood_testkit.histories.checker import NoChecker, Verdict, build, judge
-from makegood_testkit.histories.disturbing import EACH, Disturbance
-from makegood_testkit.histories.observing import observe
-from makegood_testkit.platform import Platform
 
 pytestmark = pytest.mark.rule("REL-12")
-
-SOME: tuple[Disturbance, ...] = (("kill", "availability"), ("pause", "credits"), ("kill", "booking"))
 
 
 @pytest.fixture(scope="module")
@@ -160,29 +154,3 @@ def test_what_may_be_is_accepted(checker: Path, tmp_path: Path, operations: list
     found = verdict_on(checker, tmp_path, operations)
     assert found.linearizable, found
     assert found.operations == len(operations)
-
-
-@pytest.mark.slow
-async def test_slots_and_credits_are_linearizable_under_kills_and_pauses(checker: Path) -> None:
-    await _all_is_linearizable(checker, SOME, longest_pause=5.0, between=1.0, least=150)
-
-
-@pytest.mark.extended
-async def test_slots_and_credits_are_linearizable_whatever_is_killed_and_paused(checker: Path) -> None:
-    await _all_is_linearizable(checker, EACH, longest_pause=9.0, between=1.0, least=800)
-
-
-async def _all_is_linearizable(
-    checker: Path, disturbances: tuple[Disturbance, ...], *, longest_pause: float, between: float, least: int
-) -> None:
-    """`least`: so many operations must have been judged, so that it means something."""
-    with temporary_folder() as folder:
-        platform = Platform.at(folder)
-        async with platform.running():
-            history, done = await observe(platform, disturbances, between=between, longest_pause=longest_pause)
-        history.write(folder / "history.jsonl")
-        found = judge(checker, folder / "history.jsonl")
-    assert sum(done.values()) == len(disturbances)
-    assert history.unexpected == []
-    assert found.linearizable, found
-    assert found.operations > least, found

