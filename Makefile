@@ -131,10 +131,11 @@ lock: setup
 	@$(BIN)/$(COMPILE) deploy/data-contracts-requirements.in --python-version 3.11 -o deploy/data-contracts-requirements.lock
 	@$(BIN)/$(COMPILE) deploy/warehouse/requirements.in --python-version 3.11 -o deploy/warehouse/requirements.lock
 	@$(BIN)/$(COMPILE) tests/clients/requirements.in --python-version 3.11 -o tests/clients/requirements.lock
+	@$(BIN)/$(COMPILE) tests/generated/requirements.in --python-version 3.11 -o tests/generated/requirements.lock
 	@$(BIN)/$(COMPILE) tests/helm/requirements.in --no-deps --python-version 3.11 -o tests/helm/requirements.lock
 	@$(BIN)/$(COMPILE) benchmarks/peers/requirements.in --python-version 3.11 -o benchmarks/peers/requirements.lock
 	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/data-requirements.lock deploy/supply-chain-requirements.lock \
-			deploy/data-contracts-requirements.lock deploy/warehouse/requirements.lock tests/clients/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
+			deploy/data-contracts-requirements.lock deploy/warehouse/requirements.lock tests/clients/requirements.lock tests/generated/requirements.lock tests/helm/requirements.lock benchmarks/peers/requirements.lock; then \
 		echo "a lock must not contain addresses"; exit 1; fi
 	@echo "the locks are up to date"
 

@@ -14,6 +14,7 @@ import pytest
 from makegood_stack.download import Artifact, fetch_all
 from makegood_stack.home import user_cache
 from makegood_stack.locks import exclusive
+from makegood_testkit.python_tools import programs_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -59,16 +60,7 @@ def node() -> Path:
 @pytest.fixture(scope="session")
 def python_tools() -> Path:
     """The folder of the programs in `requirements.lock`, in an environment of their own."""
-    place = PLACE / "python"
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with exclusive(PLACE / ".lock", "installing packages for Python", wait=True):
-        lock, done = HERE / "requirements.lock", place / "installed.lock"
-        if not (done.is_file() and filecmp.cmp(lock, done, shallow=False)):
-            uv = Path(sys.executable).with_name("uv")
-            run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, place)
-            run(uv, "pip", "install", "--quiet", "--python", place / "bin/python", "--require-hashes", "-r", lock)
-            shutil.copyfile(lock, done)
-    return place / "bin"
+    return programs_of(HERE / "requirements.lock", PLACE / "python")
 
 
 @pytest.fixture(scope="session")

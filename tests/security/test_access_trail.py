@@ -24,7 +24,7 @@ from makegood_stack.ports import SERVICES
 from makegood_testkit.platform import WHAT, Cast, Platform
 
 from .rights_table import ABOUT_NOBODY, RIGHTS, Actor
-from .test_rights import Operation, Scene, operations
+from .scene import Operation, Scene, operations
 
 pytestmark = pytest.mark.rule("SEC-5")
 

@@ -69,6 +69,7 @@ def test_the_sbom_is_valid_and_names_every_locked_package_with_its_hashes(tools:
         "deploy/data-contracts-requirements.lock",
         "deploy/warehouse/requirements.lock",
         "tests/clients/requirements.lock",
+        "tests/generated/requirements.lock",
         "tests/helm/requirements.lock",
         "benchmarks/peers/requirements.lock",
     ],

@@ -341,6 +341,17 @@ async def test_a_version_of_what_does_not_exist_yet_cannot_match(client: httpx.A
     assert (await client.get("/v1/notes")).json()["items"] == []
 
 
+@pytest.mark.rule("SEC-4")
+async def test_a_repeat_with_a_malformed_version_is_refused_too(client: httpx.AsyncClient) -> None:
+    path = (await _post(client, b'{"text": "a"}')).headers["location"]
+    headers = {"If-Match": "*", "Idempotency-Key": "once"}
+    assert (await client.put(path, json={"text": "b"}, headers=headers)).status_code == 200
+    repeated = await client.put(path, json={"text": "b"}, headers=headers)
+    assert repeated.headers["idempotent-replayed"] == "true"
+    malformed = await client.put(path, json={"text": "b"}, headers={**headers, "If-Match": "3"})
+    assert (malformed.status_code, _slug(malformed)) == (422, "validation")
+
+
 async def test_a_route_that_forgets_to_compare_the_version_changes_nothing(client: httpx.AsyncClient) -> None:
     path = (await _post(client, b'{"text": "a"}')).headers["location"]
     answer = await client.post(f"{path}/forgetful", headers={"If-Match": '"1"'})

@@ -113,7 +113,7 @@ def request_headers(mutation: MutationDependency) -> list[dict[str, Any]]:
                 "in": "header",
                 "required": mutation.if_match == "required",
                 "description": "The `ETag` of the version to change.",
-                "schema": {"type": "string", "pattern": r'^(\*|"[0-9]+")$', "examples": ['"3"']},
+                "schema": {"type": "string", "pattern": r'^(\*|"[0-9]+(-[0-9a-f]+)?")$', "examples": ['"3"']},
             }
         )
     if mutation.waits:
@@ -122,8 +122,9 @@ def request_headers(mutation: MutationDependency) -> list[dict[str, Any]]:
                 "name": "Prefer",
                 "in": "header",
                 "required": False,
-                "description": "`wait=N` waits up to N seconds for the outcome. Without it, or if time runs out, the answer is 202.",
-                "schema": {"type": "string", "pattern": "^wait=[0-9]{1,4}$", "examples": ["wait=10"]},
+                "description": "`wait=N` waits up to N seconds for the outcome. Without it, or if time runs out, the answer is 202. "
+                "Other preferences are ignored (RFC 7240).",
+                "schema": {"type": "string", "examples": ["wait=10"]},
             }
         )
     return found

@@ -262,6 +262,8 @@ class MutationDependency:
                 "version-mismatch",
                 "This creates something new, so there is nothing for `If-Match` to match. Send the request without it.",
             )
+        if if_match:
+            preconditions.well_formed(if_match)  # also if this is a repeat, which compares no version
         return Mutation(
             request,
             key,

@@ -49,13 +49,19 @@ def check_version(sent: Sequence[str], version: int, *, required: bool = False) 
         if required:
             raise Problem("version-required")
         return
-    value = ", ".join(sent).strip()
+    value = well_formed(sent)
     if value == "*":
         return
-    if not _TAGS.fullmatch(value):
-        raise invalid("#/if-match", 'Send the ETag unchanged, with its quotation marks: `"3"`.', where="header")
     if not any(not weak and tag.partition("-")[0] == str(version) for weak, tag in _TAG.findall(value)):
         raise Problem("version-mismatch", headers={"ETag": etag(version)})
+
+
+def well_formed(sent: Sequence[str]) -> str:
+    """The value of `If-Match` (all its header lines). Raises 422 if it is malformed."""
+    value = ", ".join(sent).strip()
+    if value != "*" and not _TAGS.fullmatch(value):
+        raise invalid("#/if-match", 'Send the ETag unchanged, with its quotation marks: `"3"`.', where="header")
+    return value
 
 
 def preferences(sent: Sequence[str]) -> dict[str, str]:

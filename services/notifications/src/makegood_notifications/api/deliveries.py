@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.http.access_log import Log
+from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.http.structs import answer_page, row_struct_of, struct_of
@@ -22,7 +23,13 @@ _Delivery: Final = row_struct_of(DeliveryView)
 _InApp: Final = struct_of(InAppView)
 
 
-@router.get("/v1/deliveries", summary="List deliveries", tags=["deliveries"], response_model=Page[DeliveryView])
+@router.get(
+    "/v1/deliveries",
+    summary="List deliveries",
+    tags=["deliveries"],
+    response_model=Page[DeliveryView],
+    responses=problems("not-found"),
+)
 async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
     log: Log,

@@ -55,7 +55,9 @@ def _zone(name: str) -> str:
     return name
 
 
-Address = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
+Address = Annotated[
+    str, StringConstraints(max_length=254), AfterValidator(_address), Field(json_schema_extra={"format": "email"})
+]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()./-]{5,32}$"), AfterValidator(_dialled)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$")]
