@@ -63,6 +63,7 @@ BEYOND_SCHEMAS = re.compile(
             r"[Mm]ust be an IANA time zone,? such as `?Europe/Berlin`?\.?",
             r"must be a telephone number with its country code, such as `\+49 30 123456`",
             r"must be an e-mail address, such as `ada@example\.org`",
+            r"must be an ISO 4217 currency that can be paid in, such as USD",
             r"is not a valid id",
         )
     )

@@ -84,8 +84,14 @@ async def run(platform: Platform, actor: Actor, folder: Path, bounds: Sequence[s
     answer = await platform.gateway.http.get(DOCUMENT)
     schema, settings, events = (folder / name for name in ("openapi.json", "schemathesis.toml", "events.ndjson"))
     schema.write_text(json.dumps(prepared(answer.json(), known, actor)))
-    settings.write_text((HERE / "schemathesis.toml").read_text() + dictionaries(known, actor) + coverage(bounds))
     person = scene.people[actor]
+    parts = [(HERE / "schemathesis.toml").read_text(), dictionaries(known, actor), coverage(bounds)]
+    if person:
+        parts.append('[auth.openapi.token]\nbearer = "${GENERATED_TOKEN}"\n')
+    else:
+        # Without one, invalid tokens would be generated, of which an address has few.
+        parts[0] = parts[0].replace("[generation]", "[generation]\nwith-security-parameters = false")
+    settings.write_text("\n".join(parts))
     command: list[str | Path] = [tools / "st", "--config-file", settings, "run", schema, "--no-color", *options]
     command += ["--report", "ndjson", "--report-ndjson-path", events]
     variables = {"GENERATED_HOOKS": str(HERE / "hooks.py"), "GENERATED_URL": platform.stack.base_url}
