@@ -1,0 +1,1 @@
+"""Seeded schedules of faults over the services' real code, in one process on a virtual clock (REL-11)."""
