@@ -55,7 +55,7 @@ def _with_fixed_hashes() -> None:
     """Starts again if this process gave strings random hashes: the order of sets is part of what a seed decides."""
     if os.environ.get("PYTHONHASHSEED") != "0":
         sys.stdout.flush()
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606  # nosec B606
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606 - itself  # nosec B606
 
 
 def register(app: typer.Typer) -> None:

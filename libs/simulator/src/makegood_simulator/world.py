@@ -26,7 +26,7 @@ from makegood_simulator.steps import Step, moment
 from makegood_simulator.tokens import Tokens
 from makegood_simulator.virtual import VirtualTime
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
 """Seconds of this machine's time after which a step counts as hung."""
 _ROUNDS: Final = 200
 """Turns of all services after which what is still not quiet never will be."""
