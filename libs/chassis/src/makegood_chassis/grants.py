@@ -44,6 +44,9 @@ CHASSIS: Final[Grants] = {
         pruner="SELECT (ctid, event_id, state, handled_at), DELETE",
         auditor="SELECT (event_id, state)",
     ),
+    "state_changes": Allowed("SELECT, INSERT (topic, key), DELETE", auditor="SELECT (id, topic)"),
+    "erased_people": Allowed("SELECT, INSERT", auditor="SELECT"),
+    "state_fills": Allowed("SELECT, INSERT, UPDATE (after_key, done)"),
     "deadlines": Allowed("SELECT, INSERT, UPDATE (due_at, attempts), DELETE", auditor="SELECT"),
     "leases": Allowed("SELECT, INSERT, UPDATE (holder, fence, expires_at)"),
     "idempotency_keys": Allowed(

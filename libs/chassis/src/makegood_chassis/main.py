@@ -1,4 +1,4 @@
-"""`python -m makegood_<name> serve|work|migrate|all`: the process of a service, in one role."""
+"""`python -m makegood_<name> serve|work|migrate|all|fill-states`: the process of a service, in one role."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from makegood_chassis.settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
 
-ROLES: Final = ("serve", "work", "all", "migrate")
+ROLES: Final = ("serve", "work", "all", "migrate", "fill-states")
 
 
 def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str] | None = None) -> None:
-    """`python -m makegood_<name> serve|work|migrate|all`: reads settings, runs the role until SIGTERM, drains, and
+    """`python -m makegood_<name> serve|work|migrate|all|fill-states`: reads settings, runs the role until SIGTERM, drains, and
     exits with 0. Invalid settings end the process with exit code 2 and a message with the variable and advice. In
     production, so do logins that could bypass the database's grants.
     """
@@ -59,6 +59,9 @@ def _run(service: Service, role: str) -> None:
     if role == "migrate":
         _migrate(service)
         return
+    if role == "fill-states":
+        _fill_states(service)
+        return
     if values.migrate:
         _migrate_apart(service)
     tracing.configure_traces(service.name, role, values.otlp_endpoint)
@@ -69,6 +72,20 @@ def _run(service: Service, role: str) -> None:
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     uvloop.run(runtime.run())
+
+
+def _fill_states(service: Service) -> None:
+    """Runs until all is marked, or ends the process with exit code 1 if a server does not answer."""
+    from makegood_chassis.messaging.failures import is_transient
+    from makegood_chassis.states.filling import fill
+
+    try:
+        asyncio.run(fill(service))
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        structlog.get_logger(__name__).error("a server does not answer; start this again", error=type(error).__name__)
+        sys.exit(1)
 
 
 def _migrate_apart(service: Service) -> None:

@@ -24,6 +24,7 @@ from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_chassis.revocation import Revocations
 from makegood_chassis.settings import ServiceSettings
 from makegood_chassis.signals import Signals
+from makegood_chassis.states.source import StateSource
 
 D = TypeVar("D", covariant=True, default=object)
 
@@ -56,6 +57,8 @@ class Service(Generic[D]):
     """Whether the process is started and ready, and why not."""
     on_read: Report | None = None
     """Called twice a second with how far this process has read the topics."""
+    states: Sequence[StateSource] = ()
+    """Where the states of its state topics come from."""
     linger_seconds: float = 0.0
     """Seconds that its events wait, so that more go to the broker in one request. 0 if people wait for them."""
     revocations: Revocations = field(init=False)

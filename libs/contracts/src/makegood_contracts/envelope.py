@@ -122,14 +122,39 @@ def encode(
 ) -> Record:
     """Encodes `event` as a record. `sequence` counts the events of its entity; `time` defaults to now, in real time.
     `base_url` is the address of the gateway that serves the schemas."""
-    kind = type(event)
+    headers = _headers(type(event), event.key, sequence, cause, event_id, time, base_url)
+    return Record(event.topic.name, event.key, headers, _encoder.encode(event))
+
+
+def encode_tombstone(
+    kind: type[Event],
+    key: str,
+    *,
+    sequence: int,
+    cause: Cause,
+    time: datetime | None = None,
+    base_url: str = EXAMPLE_BASE_URL,
+) -> Record:
+    """A record without a value: the state of `key` is not published any more. Parameters as in `encode`."""
+    return Record(kind.topic.name, key, _headers(kind, key, sequence, cause, None, time, base_url), b"")
+
+
+def _headers(
+    kind: type[Event],
+    key: str,
+    sequence: int,
+    cause: Cause,
+    event_id: str | None,
+    time: datetime | None,
+    base_url: str,
+) -> list[tuple[str, str]]:
     moment = (time or datetime.now(UTC)).isoformat(timespec="microseconds").replace("+00:00", "Z")
     headers = [
         ("ce_specversion", "1.0"),
         ("ce_id", event_id or new_id()),
         ("ce_source", f"/makegood/{kind.topic.owner}"),
         ("ce_type", kind.type),
-        ("ce_subject", event.key),
+        ("ce_subject", key),
         ("ce_time", moment),
         ("ce_dataschema", schema_uri(kind, base_url)),
         ("ce_correlationid", cause.correlation_id),
@@ -140,7 +165,7 @@ def encode(
     ]
     if cause.traceparent:
         headers.append(("traceparent", cause.traceparent))
-    return Record(kind.topic.name, event.key, headers, _encoder.encode(event))
+    return headers
 
 
 def event_type(headers: Iterable[tuple[str, bytes | None]]) -> str | None:

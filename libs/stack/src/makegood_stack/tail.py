@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
@@ -15,12 +15,15 @@ from aiokafka.structs import ConsumerRecord
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging.reading import RecordReader
 from makegood_contracts.envelope import MalformedEvent, Received, decode
+from makegood_contracts.topics import STATE_TOPICS
 from makegood_devtools.errors import UserError
 
 from makegood_stack.topic_state import existing_topics
 
 if TYPE_CHECKING:
     from makegood_chassis.messaging.verification import Verifier
+
+_STATES: Final = frozenset(topic.name for topic in STATE_TOPICS)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Seen:
     signature: str | None = None
     """`genuine`, or what is wrong with the signature; None if it was not checked."""
     received: Received[Any] | None = None
-    """The event; None if the record is malformed."""
+    """The event; None if the record is malformed, or a tombstone on a state topic."""
 
     @property
     def fact(self) -> str:
@@ -61,9 +64,11 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "", verifier: Verif
     malformed = None
     payload: Any = None
     received = None
+    topic = record.topic.removeprefix(prefix)
     try:
-        received = decode(record.key, record.headers, record.value)
-        payload = msgspec.to_builtins(received.event)
+        if record.value is not None or topic not in _STATES:
+            received = decode(record.key, record.headers, record.value)
+            payload = msgspec.to_builtins(received.event)
     except MalformedEvent as error:
         malformed = str(error)
         try:
@@ -73,10 +78,9 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "", verifier: Verif
     latency = None
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         latency = (datetime.now(UTC) - datetime.fromisoformat(headers.get("ce_time", ""))).total_seconds()
-    topic = record.topic.removeprefix(prefix)
     refusal = None if verifier is None else verifier.check(topic, record.key, record.headers, record.value)
     return Seen(
-        topic=record.topic.removeprefix(prefix),
+        topic=topic,
         partition=record.partition,
         offset=record.offset,
         key=(record.key or b"").decode(errors="replace"),

@@ -22,6 +22,7 @@ from makegood_availability.handlers.venues import keep_published
 from makegood_availability.settings import AvailabilitySettings
 from makegood_availability.store.grants import GRANTS
 from makegood_availability.store.schedules import seal_notes
+from makegood_availability.store.states import STATES
 
 NAME = "availability"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -43,6 +44,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         app=app,
         migrations=MIGRATIONS,
         grants=GRANTS,
+        states=STATES,
         access_retention=settings.access_retention,
         workers=(keep_sealed(seal_notes), keep_published),
     )

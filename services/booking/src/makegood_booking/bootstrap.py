@@ -36,6 +36,7 @@ from makegood_booking.settings import BookingSettings
 from makegood_booking.store import personal_data
 from makegood_booking.store.grants import GRANTS
 from makegood_booking.store.policies import PolicyCache
+from makegood_booking.store.states import STATES
 
 NAME = "booking"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -67,6 +68,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service[
         app=app,
         migrations=MIGRATIONS,
         grants=GRANTS,
+        states=STATES,
         access_retention=settings.access_retention,
         workers=(keep_sealed(personal_data.seal_remarks, personal_data.seal_notes),),
     )

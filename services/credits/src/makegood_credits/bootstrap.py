@@ -24,6 +24,7 @@ from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.settings import CreditsSettings
 from makegood_credits.store.grants import GRANTS
 from makegood_credits.store.personal_data import seal_reasons
+from makegood_credits.store.states import STATES
 
 NAME = "credits"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -45,6 +46,7 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service[
         app=app,
         migrations=MIGRATIONS,
         grants=GRANTS,
+        states=STATES,
         access_retention=settings.access_retention,
         workers=(
             keep_sealed(seal_reasons),

@@ -41,6 +41,7 @@ from makegood_notifications.store import allowances, chat, news, remarks
 from makegood_notifications.store import revocations as revocation_store
 from makegood_notifications.store import stream as stream_store
 from makegood_notifications.store.grants import GRANTS
+from makegood_notifications.store.states import STATES
 from makegood_notifications.streams import Streams
 from makegood_notifications.whatsapp.carrier import AT_ONCE, Messages, WhatsAppCarrier
 from makegood_notifications.whatsapp.cloud_api import CloudApi
@@ -98,6 +99,7 @@ def bootstrap(
         app=app,
         migrations=MIGRATIONS,
         grants=GRANTS,
+        states=STATES,
         access_retention=settings.access_retention,
         on_read=news_read.note,
         linger_seconds=0.03,

@@ -38,7 +38,8 @@ TOPIC_TROUBLE: Final = (
 
 _BATCH_BYTES: Final = 900_000
 _SIGNED: Final = frozenset(topic.name for topic in (*EVENT_TOPICS, *STATE_TOPICS))
-"""Dead letters are not: each keeps the signature that its event came with."""
+_COMPACTED: Final = frozenset(topic.name for topic in STATE_TOPICS)
+"""Dead letters are not signed: each keeps the signature that its event came with."""
 _log = structlog.get_logger(__name__)
 
 
@@ -164,7 +165,7 @@ class BatchProducer:
                 continue
             added = part.builder.append(
                 key=record.key.encode(),
-                value=record.value,
+                value=record.value or (None if name in _COMPACTED else b""),
                 timestamp=now,
                 headers=headers,
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final, TypeVar
@@ -22,6 +22,7 @@ from makegood_contracts.events import EVENT_TYPES
 
 from makegood_chassis import metrics, tracing
 from makegood_chassis.database import Database, PublishedRow
+from makegood_chassis.ending import end
 from makegood_chassis.health import Health
 from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.batch_producer import TOPIC_TROUBLE, BatchProducer, SendResult
@@ -59,7 +60,7 @@ class Relay:
 
     `database` should be a small pool of its own, so that busy handlers never keep the lease from being renewed. `watch`
     is then the database whose commits wake the relay. `linger_seconds`: for how many seconds events wait for later ones, to go
-    with them in one request. Use it for a service whose events no person waits for.
+    with them in one request. Use it for a service whose events no person waits for. `beside`: what else only the leader does.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Relay:
         linger_seconds: float = 0.0,
         lease_seconds: float = 4.0,
         health: Health | None = None,
+        beside: Callable[[Lease], Coroutine[None, None, None]] | None = None,
     ) -> None:
+        self._beside = beside
         self._database = database
         self._watch = watch or database
         self._producer = producer
@@ -130,7 +133,9 @@ class Relay:
         metrics.RELAY_LEADER.set(1)
         self._handed_over.begin()
         _log.info("relay became the leader", fence=self._lease.fence)
-        keeping = asyncio.create_task(self._lease.keep())
+        helpers = [asyncio.create_task(self._lease.keep())]
+        if self._beside is not None:
+            helpers.append(asyncio.create_task(self._beside(self._lease)))
         try:
             while self._lease.held:
                 sent = await self._patiently(self._turn)
@@ -144,7 +149,8 @@ class Relay:
                     # Under load, each request costs the broker. What gathers in the meantime goes with the next one.
                     await asyncio.sleep(_COALESCE)
         finally:
-            keeping.cancel()
+            for helper in helpers:
+                helper.cancel()
             metrics.RELAY_LEADER.set(0)
             await self._end_sweeping()
             if self._lease.held:
@@ -152,6 +158,7 @@ class Relay:
                     async with asyncio.timeout(2):
                         await self._lease.release(CHANNEL)
             self._lease.lost()
+            await end(helpers)
             _log.info("relay is no longer the leader", fence=self._lease.fence)
 
     async def _turn(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.states.erasure import erase_states
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import PersonErased, ScheduleWithdrawn
 
@@ -21,6 +22,7 @@ async def on_person_erased(
     people = {received.event.person_id: received.cause for received in batch}
     await schedules.erase_notes(unit, list(people))
     await erase_remarks(unit, list(people))
+    await erase_states(unit, list(people))
     waiting = await waitlist.open_of_people(unit, people)
     # All waitlists at once, in a fixed order. Those of the erased providers change too.
     await waitlist.lock_waitlists(unit, people.keys() | {entry.provider_id for entry in waiting})

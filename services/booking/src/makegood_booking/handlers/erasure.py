@@ -10,6 +10,7 @@ from typing import Final
 from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.states.erasure import erase_states
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import Party, PersonErased
 
@@ -38,6 +39,7 @@ async def on_person_erased(
     people = {received.event.person_id: received.cause for received in batch}
     await personal_data.erase(unit, list(people))
     await erase_remarks(unit, list(people))
+    await erase_states(unit, list(people))
     await remark_keys.erase(unit, list(people))
     await calendars.withdraw_known(unit, list(people))  # availability reports it later, and may be down for a long time
     await _close_rooms(unit, await rooms.lock_active_of(unit, list(people)), people)

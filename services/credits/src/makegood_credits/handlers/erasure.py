@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.states.erasure import erase_states
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import PersonErased
 from makegood_plans.coverage import local_day
@@ -30,3 +31,4 @@ async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOf
                 publish_ended(unit, book, [ended], local_day(unit.now, ended.time_zone))
     await personal_data.erase(unit, people)
     await erase_remarks(unit, people)
+    await erase_states(unit, people)

@@ -8,6 +8,7 @@ from typing import Final
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.real_time import utc_now
+from makegood_chassis.states.erasure import erase_states
 from makegood_contracts.events import PersonErased
 from makegood_contracts.ids import new_id
 
@@ -35,6 +36,7 @@ async def on_erasure_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
 async def erase(unit: UnitOfWork, person_id: str, reason: str, requested_by: str) -> None:
     """Erases the person in this service, and tells the others."""
     await personal_data.erase(unit, person_id, unit.now, reason, requested_by)
+    await erase_states(unit, [person_id])
     unit.publish(PersonErased(person_id=person_id, erased_at=unit.now), sequence=await next_sequence(unit, person_id))
 
 
