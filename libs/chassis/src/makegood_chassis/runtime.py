@@ -50,7 +50,7 @@ from makegood_chassis.messaging.wake import OutboxWake
 from makegood_chassis.readiness import watch_database, watch_kafka
 from makegood_chassis.server_probes import DatabaseProbe, KafkaProbe
 from makegood_chassis.service import Service
-from makegood_chassis.states.publisher import publishing
+from makegood_chassis.states.publisher import publisher_of
 
 _LEAVE_TRAFFIC: Final = 1.5
 """Seconds for the gateway to notice that this process is stopping: it looks at `/readyz` once a second. Until then it sends requests
@@ -258,7 +258,7 @@ class Runtime:
             batch=settings.relay_batch,
             linger_seconds=self._service.linger_seconds,
             health=self._service.health,
-            beside=publishing(self._service, self._relay_database, self.process, signer),
+            states=publisher_of(self._service, self._relay_database, self.process, signer),
         )
         waking = asyncio.create_task(relay.wake.run())
         try:

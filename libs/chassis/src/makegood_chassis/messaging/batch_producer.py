@@ -38,8 +38,9 @@ TOPIC_TROUBLE: Final = (
 
 _BATCH_BYTES: Final = 900_000
 _SIGNED: Final = frozenset(topic.name for topic in (*EVENT_TOPICS, *STATE_TOPICS))
+"""Dead letters are not: each keeps the signature that its event came with."""
 _COMPACTED: Final = frozenset(topic.name for topic in STATE_TOPICS)
-"""Dead letters are not signed: each keeps the signature that its event came with."""
+"""Here a record without a value is a tombstone."""
 _log = structlog.get_logger(__name__)
 
 

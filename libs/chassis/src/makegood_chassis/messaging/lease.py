@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from makegood_chassis.database import Database
@@ -21,7 +22,7 @@ RETURNING fence
 _FREE: Final = "SELECT coalesce((SELECT expires_at <= clock_timestamp() FROM leases WHERE name = $1), true)"
 _RENEW: Final = """
 UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $4)
-WHERE name = $1 AND holder = $2 AND fence = $3
+WHERE name = $1 AND holder = $2 AND fence = $3 RETURNING {}
 """
 _RELEASE: Final = """
 WITH released AS (
@@ -32,14 +33,28 @@ SELECT pg_notify($4, '') FROM released
 
 
 class Lease:
-    """`held` uses this process's own clock, from before the last renewal was sent. So the lease ends here first."""
+    """`held` uses this process's own clock, from before the last renewal was sent. So the lease ends here first.
 
-    def __init__(self, database: Database, name: str, holder: str, *, seconds: float = 4.0) -> None:
+    `question`: SQL that each renewal answers as well, so that asking costs no statement of its own. If the answer is true,
+    `on_yes` is called.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        holder: str,
+        *,
+        seconds: float = 4.0,
+        question: str = "false",
+        on_yes: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self.name = name
         self.holder = holder
         self.seconds = seconds
         self.fence = 0
+        self._renew, self._on_yes = _RENEW.format(question), on_yes
         self._until = 0.0
 
     @property
@@ -62,12 +77,14 @@ class Lease:
         """Prolongs the lease. Returns False if somebody else took it in the meantime."""
         asked = time.monotonic()
         async with self._database.reading() as queries:
-            done = await queries.execute(_RENEW, self.name, self.holder, self.fence, self.seconds)
+            row = await queries.fetch_one(self._renew, self.name, self.holder, self.fence, self.seconds)
         failpoints.reached("lease.renewed")
-        if done != "UPDATE 1":
+        if row is None:
             self._until = 0.0
             return False
         self._until = asked + self.seconds
+        if row[0]:
+            self._on_yes()
         return True
 
     def lost(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final, TypeVar
@@ -31,6 +31,7 @@ from makegood_chassis.messaging.handed_over import HandedOver
 from makegood_chassis.messaging.lease import Lease
 from makegood_chassis.messaging.wake import CHANNEL, OutboxWake
 from makegood_chassis.real_time import utc_now
+from makegood_chassis.states.publisher import StatePublisher
 
 _FETCH: Final = """
 SELECT id, topic, key, headers, payload, created_at FROM outbox
@@ -60,7 +61,8 @@ class Relay:
 
     `database` should be a small pool of its own, so that busy handlers never keep the lease from being renewed. `watch`
     is then the database whose commits wake the relay. `linger_seconds`: for how many seconds events wait for later ones, to go
-    with them in one request. Use it for a service whose events no person waits for. `beside`: what else only the leader does.
+    with them in one request. Use it for a service whose events no person waits for. `states`: what the leader sends besides
+    events.
     """
 
     def __init__(
@@ -74,15 +76,22 @@ class Relay:
         linger_seconds: float = 0.0,
         lease_seconds: float = 4.0,
         health: Health | None = None,
-        beside: Callable[[Lease], Coroutine[None, None, None]] | None = None,
+        states: StatePublisher | None = None,
     ) -> None:
-        self._beside = beside
         self._database = database
         self._watch = watch or database
         self._producer = producer
         self._batch = batch
         self._linger_seconds = linger_seconds
-        self._lease = Lease(database, "relay", holder, seconds=lease_seconds)
+        self._states = states
+        self._lease = Lease(
+            database,
+            "relay",
+            holder,
+            seconds=lease_seconds,
+            question=states.question if states else "false",
+            on_yes=states.wake if states else lambda: None,
+        )
         self._health = health or Health()
         self._stopping = False
         self._blocked: dict[str, float] = {}
@@ -134,8 +143,8 @@ class Relay:
         self._handed_over.begin()
         _log.info("relay became the leader", fence=self._lease.fence)
         helpers = [asyncio.create_task(self._lease.keep())]
-        if self._beside is not None:
-            helpers.append(asyncio.create_task(self._beside(self._lease)))
+        if self._states is not None:
+            helpers.append(asyncio.create_task(self._states.lead(self._lease)))
         try:
             while self._lease.held:
                 sent = await self._patiently(self._turn)

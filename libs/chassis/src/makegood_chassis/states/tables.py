@@ -1,4 +1,4 @@
-"""What the state topics need in a service's database. `schema` and `marks` make it, in a migration.
+"""What the state topics need in a service's database. `SCHEMA` and `marks` make it, in a migration.
 
 state_changes: entities whose state is to be published. Deleted once the broker has it.
 erased_people: of whom no state is ever published again.
@@ -25,17 +25,19 @@ COMMENT ON TABLE state_fills IS 'How far the role fill-states has come with what
 
 
 def marks(topic: str, table: str, published: Sequence[str], *, key: str = "id", when: str = "true") -> str:
-    """Triggers that mark a row's entity if the row is new or one of its published columns changes. `when`: a condition for the
-    row, as `NEW`."""
+    """Triggers that mark a row's entity if the row is new, one of its published columns changes, or it is deleted. `when`: a
+    condition for the row, as `NEW`."""
     old, new = (", ".join(f"{row}.{column}" for column in published) for row in ("OLD", "NEW"))
     return f"""
 CREATE FUNCTION mark_{table}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $mark$
 BEGIN
-    INSERT INTO public.state_changes (topic, key) VALUES ('{topic}', NEW.{key});
+    INSERT INTO public.state_changes (topic, key) VALUES ('{topic}', coalesce(NEW.{key}, OLD.{key}));
     RETURN NULL;
 END
 $mark$;
 CREATE TRIGGER state_of_new AFTER INSERT ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION mark_{table}();
 CREATE TRIGGER state_of_changed AFTER UPDATE ON {table} FOR EACH ROW
     WHEN ({when} AND ROW({old}) IS DISTINCT FROM ROW({new})) EXECUTE FUNCTION mark_{table}();
+CREATE TRIGGER state_of_deleted AFTER DELETE ON {table} FOR EACH ROW
+    WHEN ({when.replace("NEW.", "OLD.")}) EXECUTE FUNCTION mark_{table}();
 """  # noqa: S608 (names of tables and columns)
