@@ -18,7 +18,7 @@ from makegood_contracts.envelope import Received
 from makegood_contracts.events import CreditGranted, MessageDelivered, MessageFailed, PersonErased, TokensRevoked
 from makegood_contracts.events.deliveries import DeliveryFact
 from makegood_contracts.events.sessions import SessionFact
-from makegood_contracts.topics import ACCESS, HOLDS, RESERVATIONS
+from makegood_contracts.topics import ACCESS, HOLDS, RESERVATIONS, STATE_TOPICS
 from makegood_devtools.errors import UserError
 
 from makegood_stack.backup import later, offsets
@@ -36,6 +36,7 @@ _HANDLED: Final = "SELECT event_id::text FROM inbox WHERE event_id = ANY($1::uui
 _WITHDRAW: Final = """
 INSERT INTO inbox (event_id, state) SELECT unnest($1::uuid[]), 'withdrawn' ON CONFLICT DO NOTHING
 """
+_MARK: Final = "INSERT INTO state_changes (topic, key) SELECT unnest($1::text[]), unnest($2::text[])"
 _SESSIONS: Final = "SELECT id::text, starts_at FROM sessions WHERE id = ANY($1::uuid[])"
 _KNOWN_DELIVERIES: Final = "SELECT id::text FROM deliveries WHERE id = ANY($1::uuid[])"
 _FINISHED: Final = """
@@ -149,9 +150,22 @@ async def _settle(databases: Mapping[str, Any], events: Sequence[Received[Any]],
         if handled:
             report.handled_by[service] = handled
         await connection.execute(_WITHDRAW, ids)
+        await _mark_states(service, connection, withdrawn)
     report.withdrawn = len(ids)
     report.by_type = Counter(type(one.event).__name__ for one in withdrawn)
     _tell_of(withdrawn, known, report)
+
+
+async def _mark_states(service: str, connection: Any, withdrawn: Sequence[Received[Any]]) -> None:
+    """Has the present states published of whatever the withdrawn events tell. The state topics know what they made of it."""
+    told = {
+        (topic.name, key)
+        for topic in STATE_TOPICS
+        for one in withdrawn
+        if topic.owner == service == one.event.topic.owner and (key := getattr(one.event, topic.key, None))
+    }
+    if told:
+        await connection.execute(_MARK, *zip(*sorted(told), strict=True))
 
 
 async def _known_sessions(booking: Any, events: Sequence[Received[Any]]) -> dict[str, datetime]:
