@@ -34,6 +34,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from makegood_testkit.broker_log import Written, written
 from makegood_testkit.platform import Platform
+from makegood_testkit.waiting import eventually
 
 _IDLE_SECONDS: Final = 5.0
 _STATEMENTS: Final = """
@@ -45,6 +46,7 @@ _CONTROL: Final = """
     SELECT d.datname, s.queryid FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
     WHERE s.query IN ('BEGIN', 'COMMIT', 'ROLLBACK') OR s.query LIKE 'WITH RECURSIVE typeinfo_tree%'
 """
+_UNSENT: Final = "SELECT EXISTS (SELECT FROM state_changes) AS unsent"
 _POSITION: Final = "SELECT pg_current_wal_insert_lsn()"
 # A WAL record of a row names the block of its table. An update to another page names two, so each record counts once.
 _ROWS: Final = """
@@ -155,6 +157,7 @@ class Meter:
         for query, calls in asked.items():
             self.idle_statements[query.database.removeprefix("makegood_")] += calls / (after.at - before.at)
         await self._platform.now()
+        await self._states_sent()
         asked_by_tests = (await self._look()).calls - after.calls
         self._asked_when_idle = {*asked, *asked_by_tests, *(Query(*row) for row in await self._admin.fetch(_CONTROL))}
         self._changed_when_idle = {table for table, _ in await self._rows(before, after)}
@@ -168,8 +171,10 @@ class Meter:
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[Costs]:
         """At the end of the block, fills in the costs of what happened in it."""
+        await self._states_sent()
         costs, before = Costs(), await self._look()
         yield costs
+        await self._states_sent()
         after = await self._look()
         costs.events = after.events - before.events
         costs.requests = after.requests - before.requests
@@ -188,6 +193,19 @@ class Meter:
             if table not in self._changed_when_idle:
                 costs.rows[effect] += count
                 costs.rows_by_table[f"{table} {effect}"] += count
+
+    async def _states_sent(self) -> None:
+        """Waits until the state of whatever has changed is on its topic."""
+        for service in SERVICES:
+            database = await asyncpg.connect(postgres.admin_url(self._port, f"makegood_{service}"))
+
+            async def sent(database: asyncpg.Connection[asyncpg.Record] = database) -> bool:
+                return not await database.fetchval(_UNSENT)
+
+            try:
+                await eventually(sent, seconds=90, what=f"states of {service} to be sent")
+            finally:
+                await database.close()
 
     async def _rows(self, before: _Look, after: _Look) -> Counter[tuple[str, str]]:
         rows: Counter[tuple[str, str]] = Counter()
