@@ -1,4 +1,4 @@
-"""NOTE-5: after an erasure, the state topics say nothing about the person, and never will again."""
+"""After an erasure, the state topics say nothing about the person, and never will again (NOTE-5)."""
 
 from __future__ import annotations
 
