@@ -44,6 +44,9 @@ def main() -> int:
         return 2
     output = (chosen.output or chosen.export / "warehouse").resolve()
     output.mkdir(parents=True, exist_ok=True)
+    for earlier in (WAREHOUSE, f"{WAREHOUSE}.wal", REPORT):
+        # Pages that DuckDB no longer uses, and old charts, still name people who were erased since.
+        (output / earlier).unlink(missing_ok=True)
     variables = {"as_of": chosen.as_of, "withdrawn": str(chosen.withdrawn.resolve()) if chosen.withdrawn else ""}
     if not build(export, output, variables):
         sys.stderr.write("the warehouse was not built, or a test of it failed: see above\n")
