@@ -9,7 +9,7 @@ from makegood_contracts.topics import Topic
 pytest.importorskip("pyarrow", reason="the extra `data` is missing: make data")
 
 import pyarrow as pa
-from makegood_cli.export.columns import ENVELOPE, NoColumn, merged, schema_of
+from makegood_cli.export.columns import ENVELOPE, schema_of
 from makegood_cli.export.personal import PEOPLE, WORDS, pseudonymised
 from makegood_cli.export.running import EXPORTED
 
@@ -57,10 +57,3 @@ def test_ids_inside_of_nested_values_and_addresses_are_replaced() -> None:
     assert done["public_key"] == [None, "k2", "k3"]
     assert done["nested"] == [[{"href": "/v1/members/erased-1/credits", "ids": ["erased-1", "annabel"]}], None, []]
     assert pseudonymised(table, {"carl": "erased-2"}) is table
-
-
-def test_types_of_two_events_are_merged_or_refused() -> None:
-    one, other = pa.struct([("a", pa.int64())]), pa.struct([("b", pa.string())])
-    assert merged(pa.list_(one), pa.list_(other)) == pa.list_(pa.struct([("a", pa.int64()), ("b", pa.string())]))
-    with pytest.raises(NoColumn, match="no column holds both"):
-        merged(pa.int64(), pa.string())

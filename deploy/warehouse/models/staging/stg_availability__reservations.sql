@@ -10,7 +10,7 @@
     'blocked_from': 'TIMESTAMPTZ',
     'blocked_until': 'TIMESTAMPTZ',
     'move_id': 'VARCHAR',
-    'reasons': 'STRUCT("code" VARCHAR, "detail" VARCHAR, "available_from" VARCHAR, "credits" BIGINT)[]',
+    'reasons': 'STRUCT("code" VARCHAR, "detail" VARCHAR, "available_from" TIMESTAMPTZ, "credits" BIGINT)[]',
     'old_starts_at': 'TIMESTAMPTZ',
     'old_ends_at': 'TIMESTAMPTZ',
     'old_venue_id': 'VARCHAR',

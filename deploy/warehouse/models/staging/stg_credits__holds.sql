@@ -10,7 +10,7 @@
     'available_after': 'BIGINT',
     'hold_until': 'TIMESTAMPTZ',
     'co_pay': 'STRUCT("amount_minor" BIGINT, "currency" VARCHAR)',
-    'reasons': 'STRUCT("code" VARCHAR, "detail" VARCHAR, "available_from" VARCHAR, "credits" BIGINT)[]',
+    'reasons': 'STRUCT("code" VARCHAR, "detail" VARCHAR, "available_from" TIMESTAMPTZ, "credits" BIGINT)[]',
     'purchasable': 'BOOLEAN',
     'move_id': 'VARCHAR',
     'how': 'VARCHAR',

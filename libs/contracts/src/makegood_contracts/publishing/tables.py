@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from msgspec import Struct, inspect
+from msgspec.inspect import type_info
 
 from makegood_contracts.events import EVENT_TYPES, Event
 from makegood_contracts.publishing.examples import golden_of
 from makegood_contracts.publishing.meanings import Meaning, meaning_of
-from makegood_contracts.publishing.schemas import schema_of
 from makegood_contracts.topics import Topic
 
 _EXAMPLES: Final = 2
+_PLAIN: Final[Mapping[type[inspect.Type], str]] = {
+    inspect.UUIDType: "string",
+    inspect.DateTimeType: "instant",
+    inspect.DateType: "date",
+    inspect.IntType: "integer",
+    inspect.FloatType: "number",
+    inspect.BoolType: "boolean",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +63,8 @@ def columns_of(topic: Topic) -> tuple[Column, ...]:
     events = events_of(topic)
     found: dict[str, Column] = {}
     for event in events:
-        schema = schema_of(event)
         payload = golden_of(event)["payload"]
-        for column in _columns(topic, schema, schema.get("$defs", {})):
+        for column in _columns(topic, event):
             found[column.name] = _merged(found.get(column.name), column, event.__name__, payload.get(column.name))
     complete = {
         name: column if len(column.events) == len(events) else _optional(column) for name, column in found.items()
@@ -63,50 +72,42 @@ def columns_of(topic: Topic) -> tuple[Column, ...]:
     return tuple(sorted(complete.values(), key=lambda column: column.name != topic.key))
 
 
-def _columns(topic: Topic, schema: Mapping[str, Any], shared: Mapping[str, Any]) -> tuple[Column, ...]:
-    required = schema.get("required", ())
+def _columns(topic: Topic, struct: type[Struct]) -> tuple[Column, ...]:
     made = []
-    for name, about in schema.get("properties", {}).items():
-        kind, nullable = _kind(topic, about, shared)
-        made.append(Column(name, kind, name in required and not nullable, meaning_of(topic, name)))
+    for each in cast(inspect.StructType, type_info(struct)).fields:
+        kind, nullable = _kind(topic, each.type)
+        made.append(Column(each.encode_name, kind, each.required and not nullable, meaning_of(topic, each.name)))
     return tuple(made)
 
 
-def _kind(topic: Topic, schema: Mapping[str, Any], shared: Mapping[str, Any]) -> tuple[Kind, bool]:
+def _kind(topic: Topic, described: inspect.Type) -> tuple[Kind, bool]:
     """The type of a field, and whether it may be null."""
-    if "$ref" in schema:
-        return _kind(topic, shared[schema["$ref"].rsplit("/", 1)[-1]], shared)
-    if "anyOf" in schema:
-        some = [part for part in schema["anyOf"] if part.get("type") != "null"]
-        if len(some) != 1:
-            raise TypeError(f"{topic.name}: a field has several types; a table has no column for it")
-        return _kind(topic, some[0], shared)[0], len(some) < len(schema["anyOf"])
-    if "enum" in schema:
-        words = tuple(value for value in schema["enum"] if value is not None)
-        return Kind("string", words), None in schema["enum"]
-    match schema.get("type"):
-        case "string":
-            name = {"date-time": "instant", "date": "date"}.get(schema.get("format", ""), "string")
-            return Kind(name, longest=schema.get("maxLength")), False
-        case "array":
-            return Kind("array", items=_kind(topic, schema["items"], shared)[0]), False
-        case "object":
-            return Kind("object", fields=_columns(topic, schema, shared)), False
-        case "integer" | "number" | "boolean" as plain:
-            return Kind(plain), False
-    raise TypeError(f"{topic.name}: no column for {schema}")
+    match described:
+        case inspect.Metadata(type=inner):
+            return _kind(topic, inner)
+        case inspect.UnionType(types=types):
+            some = [each for each in types if not isinstance(each, inspect.NoneType)]
+            if len(some) == 1:
+                return _kind(topic, some[0])[0], True
+        case inspect.LiteralType(values=values) if all(isinstance(value, str) for value in values):
+            return Kind("string", tuple(map(str, values))), False
+        case inspect.StrType(max_length=longest):
+            return Kind("string", longest=longest), False
+        case inspect.CollectionType(item_type=item):
+            return Kind("array", items=_kind(topic, item)[0]), False
+        case inspect.StructType(cls=struct):
+            return Kind("object", fields=_columns(topic, struct)), False
+    if name := _PLAIN.get(type(described)):
+        return Kind(name), False
+    raise TypeError(f"{topic.name}: no column for {described}")
 
 
 def _merged(before: Column | None, column: Column, event: str, example: Any) -> Column:
     earlier = before or Column(column.name, column.kind, True, column.meaning)
-    one, other = earlier.kind, column.kind
-    if (one.name, one.items and one.items.name) != (other.name, other.items and other.items.name):
-        raise TypeError(f"{event}.{column.name}: {other.name}, but {one.name} in other events of its topic")
-    values = (*one.values, *(value for value in other.values if value not in one.values))
     fits = example not in (None, [], *earlier.examples) and len(earlier.examples) < _EXAMPLES
     return Column(
         column.name,
-        Kind(one.name, values, one.longest, one.items, one.fields),
+        _both(earlier.kind, column.kind, f"{event}.{column.name}"),
         earlier.required and column.required,
         column.meaning,
         (*earlier.events, event),
@@ -114,5 +115,27 @@ def _merged(before: Column | None, column: Column, event: str, example: Any) -> 
     )
 
 
+def _both(one: Kind, other: Kind, place: str) -> Kind:
+    """The type that holds what either holds. Objects get the fields of both."""
+    if one.name != other.name:
+        raise TypeError(f"{place}: {other.name}, but {one.name} in other events of its topic")
+    fields = {column.name: column for column in one.fields}
+    for column in other.fields:
+        had = fields.get(column.name)
+        fields[column.name] = replace(
+            column,
+            kind=_both(had.kind, column.kind, f"{place}.{column.name}") if had else column.kind,
+            required=bool(had and had.required and column.required),
+        )
+    alone = fields.keys() - {column.name for column in other.fields}
+    return Kind(
+        one.name,
+        (*one.values, *(value for value in other.values if value not in one.values)),
+        one.longest,
+        _both(one.items, other.items, f"{place}[]") if one.items and other.items else one.items,
+        tuple(_optional(column) if name in alone else column for name, column in fields.items()),
+    )
+
+
 def _optional(column: Column) -> Column:
-    return Column(column.name, column.kind, False, column.meaning, column.events, column.examples)
+    return replace(column, required=False)
