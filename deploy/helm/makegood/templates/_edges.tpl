@@ -51,7 +51,9 @@ only if the settings use it.
 {{- if and $signed (ne $operation "backup") -}}{{- $servers = append $servers "eventKeys" -}}{{- end -}}
 {{- $_ := set $edges $operation (dict "servers" $servers) -}}
 {{- end -}}
-{{- if .Values.topics.enabled -}}{{- $_ := set $edges "topics" (dict "servers" (list "kafka") "job" true) -}}{{- end -}}
+{{- $servers := list "kafka" -}}
+{{- if get .Values.topics.settings "SCHEMA_REGISTRY_URL" -}}{{- $servers = append $servers "schemaRegistry" -}}{{- end -}}
+{{- if .Values.topics.enabled -}}{{- $_ := set $edges "topics" (dict "servers" $servers "job" true) -}}{{- end -}}
 {{- if not .Values.migrations.enabled -}}{{- range $service, $_ := .Values.services -}}{{- $_ := unset $edges (printf "%s-migrate" $service) -}}{{- end -}}{{- end -}}
 {{- toYaml $edges -}}
 {{- end -}}

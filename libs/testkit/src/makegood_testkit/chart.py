@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from makegood_chassis.checked_settings import CheckedSettings
 from makegood_chassis.roles import roles_of
 from makegood_chassis.secret_files import is_secret, variable
-from makegood_chassis.settings import ServiceSettings
 from makegood_contracts.topics import PARTITIONS
+from makegood_stack.topic_settings import TopicSettings
 
 from makegood_testkit import helm
 from makegood_testkit.settings_table import SETTINGS
@@ -68,6 +69,10 @@ def schema() -> str:
         document["$defs"][f"shared{title}"] = _closed(shared, title)
         for service, own in found.items():
             document["$defs"][f"{service}{title}"] = _closed(own, title)
+        job = _settings(TopicSettings) if title == "Settings" else _secrets(TopicSettings)
+        document["$defs"][f"topics{title}"] = _closed(
+            {name: it for name, it in {**job, **shared}.items() if name != "KAFKA_REPLICATION"}, title
+        )
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -76,7 +81,7 @@ def _closed(properties: dict[str, Any], title: str) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties, **more}
 
 
-def _settings(kind: type[ServiceSettings]) -> dict[str, Any]:
+def _settings(kind: type[CheckedSettings]) -> dict[str, Any]:
     """The schema of each setting that is no secret. Each may be null, which unsets it."""
     found = {}
     for name, given in kind.model_json_schema()["properties"].items():
@@ -92,7 +97,7 @@ def _settings(kind: type[ServiceSettings]) -> dict[str, Any]:
     return found
 
 
-def _secrets(kind: type[ServiceSettings]) -> dict[str, Any]:
+def _secrets(kind: type[CheckedSettings]) -> dict[str, Any]:
     names = [variable(name, info) for name, info in kind.model_fields.items() if is_secret(info)]
     return {name: {"$ref": "#/$defs/secretReference"} for name in names}
 
