@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from gateway_harness import Gateway, running_gateway
+from makegood_testkit.weather import Weather
 
 pytestmark = pytest.mark.rule("SEC-8")
 
@@ -48,10 +49,12 @@ async def test_streams_by_the_thousand_hold_nobody_else_up(tmp_path: Path) -> No
                 subject = f"reader-{number}"
                 opened = [stack.enter_async_context(held(gateway, subject, STREAM)) for _ in range(50)]
                 assert all(b" 200 " in answer for answer in await asyncio.gather(*opened))
-            begun = time.monotonic()
-            answer = await client.get("/v1/deliveries", headers=gateway.headers("other"), timeout=5)
-            assert answer.status_code == 200
-            assert time.monotonic() - begun < 2
+            with Weather() as weather:
+                begun = time.monotonic()
+                answer = await client.get("/v1/deliveries", headers=gateway.headers("other"), timeout=60)
+                took = time.monotonic() - begun
+                assert answer.status_code == 200
+                assert took < 2 * weather.stretch()
         gateway.upstreams["notifications"].go_on()
 
 
@@ -60,7 +63,7 @@ async def test_one_stream_too_many_is_refused_at_once_with_a_time_to_come_back(t
         async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=gateway.url) as client:
             for _ in range(4):
                 assert b" 200 " in await stack.enter_async_context(held(gateway, "reader", STREAM))
-            refused = await client.get("/v1/stream", headers=gateway.headers("late"), timeout=5)
+            refused = await client.get("/v1/stream", headers=gateway.headers("late"), timeout=30)
             assert (refused.status_code, refused.json()["type"]) == (503, "/problems/unavailable")
             assert refused.headers["retry-after"] == "5"
             assert (await client.get("/v1/deliveries", headers=gateway.headers("late"))).status_code == 200
