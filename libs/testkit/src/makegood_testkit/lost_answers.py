@@ -63,9 +63,12 @@ def install() -> None:
 
     def hook(point: Failpoint) -> None:
         error = ERRORS.get(point)
-        if error is None or not switch.exists():
+        if error is None:
             return
-        share, seed = switch.read_text().split()
+        try:
+            share, seed = switch.read_text().split()
+        except FileNotFoundError:
+            return
         chance = chances.setdefault(seed, random.Random(f"{seed} {name}"))
         if chance.random() < float(share):
             print(_SAID + point, file=sys.stderr, flush=True)  # noqa: T201 (to the process's log)
