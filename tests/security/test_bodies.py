@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from makegood_stack.ports import LISTEN, SERVICES
 from makegood_testkit.platform import Cast, Platform
+from makegood_testkit.weather import Weather
 
 pytestmark = pytest.mark.rule("SEC-6")
 
@@ -42,6 +43,8 @@ BOMBS = {
 
 WORK = 1.0
 """Seconds of processor time that the three bodies and somebody else's requests beside them may take together."""
+LONGEST = 2.0
+"""Seconds within which everybody is answered, on a machine that is not busy with other things."""
 
 
 def worked(pid: int) -> float:
@@ -57,15 +60,17 @@ def memory(pid: int) -> int:
 
 
 class Pulse:
-    """Somebody else's requests, one after another, while an attack goes on; what is told is the longest answer."""
+    """Somebody else's requests, one after another, while an attack goes on; what is told is the longest answer, theirs included."""
 
     def __init__(self, cast: Cast, path: str) -> None:
         self._cast = cast
         self._path = path
         self._asking: asyncio.Task[None] | None = None
+        self._weather = Weather()
         self.seconds: list[float] = []
 
     async def __aenter__(self) -> Pulse:
+        self._weather.__enter__()
         self._asking = asyncio.create_task(self._ask())
         return self
 
@@ -73,6 +78,12 @@ class Pulse:
         assert self._asking is not None
         self._asking.cancel()
         await asyncio.gather(self._asking, return_exceptions=True)
+        self._weather.__exit__(None, None, None)
+
+    @property
+    def longest(self) -> float:
+        """The longest answer, in seconds of a machine that is not busy with other things."""
+        return max(self.seconds) / self._weather.stretch()
 
     async def _ask(self) -> None:
         while True:
@@ -96,9 +107,9 @@ async def test_a_body_from_nobody_is_refused_and_others_are_served(platform: Pla
             begun = time.perf_counter()
             answer = await platform.gateway.http.post(WEBHOOK, content=BOMBS[name], headers=_headers())
             assert answer.status_code in (400, 413)
-            assert time.perf_counter() - begun < 2
+            pulse.seconds.append(time.perf_counter() - begun)
         await asyncio.sleep(0.2)
-    assert max(pulse.seconds) < 2
+    assert pulse.longest < LONGEST
     assert worked(pid) - done < WORK
     assert memory(pid) - before < 100 << 20
 
@@ -116,7 +127,7 @@ async def test_a_body_from_somebody_is_refused_and_others_are_served(platform: P
             assert answer.status_code in (400, 422)
             assert answer.headers["content-type"] == "application/problem+json"
         await asyncio.sleep(0.2)
-    assert max(pulse.seconds) < 2
+    assert pulse.longest < LONGEST
     assert worked(pid) - done < WORK
     assert memory(pid) - before < 100 << 20
 
