@@ -18,7 +18,7 @@ class Simulation:
     """Runs actions at their moments. The same seed leads to the same records, byte by byte."""
 
     def __init__(self, seed: int, starts_at: datetime, ends_at: datetime) -> None:
-        self.random = Random(seed)  # nosec B311 - chance for made-up data
+        self.random = Random(seed)  # chance - for made-up data alone  # nosec B311
         self.starts_at, self.ends_at, self.now = starts_at, ends_at, starts_at
         self._agenda: list[tuple[datetime, int, Action]] = []
         self._turn = 0
