@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import httpx
+import psutil
 import pytest
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.failpoints import Failpoint
@@ -114,6 +115,38 @@ async def settled(database: Database, count: int) -> None:
         return len(await effects(database)) >= count and await waiting_rows(database) == 0
 
     await eventually(all_done, seconds=60, what="all effects and an empty outbox")
+
+
+@pytest.mark.extended
+@pytest.mark.rule("REL-1", "REL-6")
+async def test_a_leader_that_was_paused_for_longer_than_its_lease_loses_nothing_and_keeps_the_order(
+    database: Database, database_url: str, kafka_servers: str, topic_prefix: str
+) -> None:
+    """It stands still with a batch in its hands, between the look at its lease and the broker. Meanwhile another process takes over
+    its lease and its partitions. When it goes on, it sends the batch again, and then sees that it does not lead any more."""
+    keys = [new_id() for _ in range(KEYS)]
+    records = [record_of(session_event(key, version), version) for version in range(1, VERSIONS + 1) for key in keys]
+    third = len(records) // 3
+    await produce(kafka_servers, topic_prefix, records[:third])
+    async with process(database_url, kafka_servers, topic_prefix, EXAMPLE_PAUSE="relay.sending") as (paused, _):
+        await eventually(lambda: psutil.Process(paused.pid).status() == psutil.STATUS_STOPPED, seconds=60)
+        in_hand = await waiting_rows(database)
+        assert in_hand
+        async with process(database_url, kafka_servers, topic_prefix) as (heir, address):
+            await ready(address)
+            await produce(kafka_servers, topic_prefix, records[third : 2 * third])
+            await settled(database, 2 * third)
+            paused.send_signal(signal.SIGCONT)
+            await produce(kafka_servers, topic_prefix, records[2 * third :])
+            await settled(database, len(records))
+            for one in (paused, heir):
+                one.send_signal(signal.SIGTERM)
+                assert await asyncio.wait_for(one.wait(), 15) == 0
+    done = await effects(database)
+    assert sorted(row[0] for row in done) == sorted(record.id for record in records), "each effect once"
+    published = await read_topic(kafka_servers, topic_prefix + RESERVATIONS.name)
+    assert first_of_each(published) == {key: list(range(1, VERSIONS + 1)) for key in keys}
+    assert len(published) - len(records) <= in_hand, "only the batch in hand was sent again"
 
 
 @pytest.mark.slow
