@@ -47,24 +47,40 @@ BEYOND_SCHEMAS = re.compile(
         (
             r"The signature is wrong or too old\.",
             # One field and another
-            r"Only an in-person session can have a venue\.",
-            r"Only allowed for an in-person session\.",
-            r"`(to|ends_at)` must be later than `(from|starts_at)`.*",
+            r"Only an in-person session can have a venue\.|An in-person session needs a venue\.",
+            r"Only allowed for an in-person session\.|Required for an in-person session: .+",
+            r"`(to|ends_at)` must be later than `(from|starts_at)`.*|`to` may be at most \d+ days after `from`\.?",
             r"ends_on must not be before starts_on",
             r"with session_id, amount must be 1: a session costs one credit",
             r"`now=true` is only allowed with `reason=law_requires_it`\.",
+            r"Required with `share_remark`\.",
+            r"more than 14 ranges of hours on .+|hours overlap on .+",
+            r"Choose someone other than the member\.",
+            # uniqueItems would make sets of the lists of generated clients
             r"must not repeat a value",
-            r"more than 14 ranges of hours on .+",
-            # A field and what there is
+            # A field and who asks, the clock, or what there is
+            r"Only the provider can check in both parties\.",
             r"Choose a provider other than the current one\.",
-            r"The start must be in the future\.",
+            r"The start must be (in the future|within the next \d+ days)\.",
+            r"Must be (at most \d+ minutes after the start|later than the current end|whole minutes after the start)\.",
+            r"Must be from \d+ to \d+ minutes\.|Must not be before today\.",
+            r"The invoices for extending a session can add up to \d+ at most\.",
             r"Send `next_cursor` unchanged, to the same list\.",
             r"No credit of this member was taken for such a session\.",
-            r"[Mm]ust be an IANA time zone,? such as `?Europe/Berlin`?\.?",
+            r"This platform does not accept charges in this currency\.",
+            # Languages of their own
+            r"[Mm]ust be (an|the name of an) IANA time zone.*",
             r"must be a telephone number with its country code, such as `\+49 30 123456`",
             r"must be an e-mail address, such as `ada@example\.org`",
             r"must be an ISO 4217 currency that can be paid in, such as USD",
-            r"is not a valid id",
+            r"is not a valid id|This is not a valid id\.",
+            r"Input should be a day from .+|is out of range",
+            # 30.0 is an integer to JSON Schema, and none here
+            r"Input should be a valid integer",
+            r"amount must not be 0",
+            # Classes of characters, for which patterns differ from language to language
+            r"must not contain (control characters|an address).*|must not be blank|must contain at least one visible character",
+            r"(Text|A parameter) must not contain the character NUL\.",
         )
     )
 )

@@ -105,6 +105,8 @@ async def run(platform: Platform, actor: Actor, folder: Path, bounds: Sequence[s
     return outcome(ended.returncode != 0, ended.stdout + ended.stderr, events)
 
 
+GATEWAY = ("400", "431")
+"""To any request: an ambiguous path, or headers of more than 16 KiB. No service knows of them, so no document lists them everywhere."""
 NAMES = ("entry_id", "time_off_id", "proposal_id", "token", "secret")
 
 
@@ -136,6 +138,8 @@ def prepared(document: dict[str, Any], known: Mapping[str, list[Any]], actor: Ac
                 operation["parameters"] = [each for each in parameters if "X-Access-Reason" not in str(each)]
     for methods in document["paths"].values():
         for operation in methods.values():
+            for status in GATEWAY:
+                operation["responses"].setdefault(status, {"description": "The gateway's answer to what is no HTTP"})
             for parameter in operation.get("parameters", ()):
                 if parameter.get("in") in ("path", "query") and parameter["name"] in known:
                     parameter.pop("example", None)
