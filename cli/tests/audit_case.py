@@ -185,12 +185,13 @@ class Case:
             "state",
             "is_credit",
             "invoice",
+            "waived",
             "hold_until",
             "firm",
             "returned_from",
             "answers",
         )
-        values = (session, "member", state, invoice is None, invoice, NOW - HOUR, True, back, 1)
+        values = (session, "member", state, invoice is None, invoice, False, NOW - HOUR, True, back, 1)
         self.witness.last["credits.holds.v1"][session] = 1
         self.tables["credit_holds"].append(dict(zip(names, values, strict=True)))
 

@@ -242,6 +242,9 @@ def test_every_invariant_has_a_fault() -> None:
         sets("missed_emails", "missed", status="queued", reason=None),
         sets("credit_holds", "completed/co-pay", invoice="paid"),
         sets("credit_holds", "no_show/co-pay", invoice="overdue"),
+        # Support voided it, whatever becomes of the session (CRED-7).
+        sets("credit_holds", "confirmed/co-pay", invoice="void", waived=True),
+        sets("credit_holds", "completed/co-pay", invoice="void", waived=True),
         # What a late move of a session cost is owed whatever came after.
         sets("invoices", "missed/co-pay", status="issued", moved_late=True),
         # Support corrected it: its credit was used meanwhile and stays returned; the mails published what was recorded first.

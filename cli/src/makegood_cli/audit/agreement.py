@@ -147,7 +147,7 @@ def cancellations_cost_what_they_said(witness: TopicWitness, data: Snapshot) -> 
     """CANC-1, CANC-2: a cancellation that forfeits costs the credit or leaves the co-pay due; any other returns it."""
     for hold in data.credit_holds:
         forfeits = witness.cancelled.get(hold["session_id"])
-        if forfeits is None or hold["state"] in ("held", "refused", "ended"):
+        if forfeits is None or hold["waived"] or hold["state"] in ("held", "refused", "ended"):
             continue
         # The hold lapsed, and so was settled, before the cancellation.
         if forfeits and "lapsed" in witness.came_back.get(hold["session_id"], ()):

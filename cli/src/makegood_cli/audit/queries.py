@@ -100,7 +100,8 @@ ERASED = "SELECT person_id, erased_at FROM erasures WHERE NOT EXISTS (SELECT FRO
 
 CREDIT_HOLDS = """
 SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, holds.firm, holds.answers,
-    holds.lot_id IS NOT NULL AS is_credit, invoices.status AS invoice, back.debit_account AS returned_from
+    holds.lot_id IS NOT NULL AS is_credit, invoices.status AS invoice,
+    invoices.voided_by IS NOT NULL AS waived, back.debit_account AS returned_from
 FROM holds
 LEFT JOIN invoices ON invoices.id = holds.invoice_id
 LEFT JOIN (
@@ -109,7 +110,7 @@ LEFT JOIN (
     ORDER BY hold_id, number DESC
 ) AS back ON back.hold_id = holds.id AND back.credit_account = 'member:available'
 """
-"""`returned_from`: the account that the credit was returned from, which is `member:held` unless support returned it later. It
+"""`waived`: support has voided the co-pay, which it may at any time (CRED-7). `returned_from`: the account that the credit was returned from, which is `member:held` unless support returned it later. It
 is also NULL if a corrected outcome took the credit away again (MISS-5)."""
 
 ADDED_HOLDS = """

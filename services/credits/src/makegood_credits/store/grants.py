@@ -39,7 +39,8 @@ GRANTS: Final[Grants] = {
     # Never changed: whose a charge, purchase or payment is, and its amount.
     "invoices": Allowed(
         "SELECT, INSERT, UPDATE (status, due_on, overdue_at, voided_by, void_reason)",
-        auditor="SELECT (id, number, member_id, session_id, status, amount_minor, currency, due_on, overdue_at)",
+        auditor="SELECT (id, number, member_id, session_id, status, amount_minor, currency, due_on, overdue_at, "
+        "voided_by)",
     ),
     "purchases": Allowed("SELECT, INSERT, UPDATE (status, lot_id), DELETE", auditor="SELECT (id, lot_id)"),
     "checkouts": Allowed("SELECT, INSERT, UPDATE (state, reference, url, url_until), DELETE", auditor="SELECT"),
