@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from makegood_simulator.hunting import hunt
 from makegood_simulator.planted import PLANTED
-from makegood_simulator.rare import never
 from makegood_simulator.running import Played, Simulator
 from makegood_simulator.steps import dumps, loads
 from makegood_simulator.story import story
@@ -51,16 +49,3 @@ async def test_nothing_breaks(simulator: Simulator, name: str) -> None:
     """Schedules that were written down, because their seed may mean another schedule tomorrow."""
     played = await simulator.again(*loads((SCHEDULES / name).read_text()))
     assert played.violation is None, explained(played)
-
-
-@pytest.mark.extended
-@pytest.mark.rule("REL-11")
-async def test_every_rare_path_is_reached(simulator: Simulator) -> None:
-    counts: Counter[str] = Counter()
-    for seed in range(1, 61):
-        played = await simulator.seeded(seed)
-        assert played.violation is None, explained(played)
-        counts.update(played.counts)
-        if not never(counts):
-            break
-    assert never(counts) == []

@@ -52,7 +52,7 @@ _CRASHES: Final[dict[Kind, tuple[str, ...]]] = {
 }
 """The failpoints at which a step of this kind can die."""
 _CRASH_CHANCE: Final[dict[Kind, float]] = {
-    "request": 0.06, "again": 0.06, "deliver": 0.12, "send": 0.12, "deadlines": 0.15, "offsets": 0.3, "mails": 0.3,
+    "request": 0.06, "again": 0.06, "deliver": 0.12, "send": 0.12, "deadlines": 0.25, "offsets": 0.3, "mails": 0.3,
 }  # fmt: skip
 _FAULT_CHANCE: Final = 0.05
 _FAR: Final = timedelta(hours=30)
@@ -85,7 +85,7 @@ class Chooser:
 
     async def _of(self, kind: Kind, world: World) -> Step:
         chance = self.chance
-        service = self._service(kind, world)
+        service = await self._service(kind, world)
         match kind:
             case "request":
                 return await self._request(world)
@@ -110,11 +110,13 @@ class Chooser:
             case _:
                 return Step(kind, service)
 
-    def _service(self, kind: Kind, world: World) -> str:
+    async def _service(self, kind: Kind, world: World) -> str:
         """Any service, but mostly one that has something to do."""
         busy: list[str] = []
         if kind == "deliver":
             busy = [name for name, process in world.processes.items() if process.kafka.behind()]
+        elif kind == "deadlines":
+            busy = await world.with_deadlines_due()
         elif kind == "send":
             busy = [name for name, process in world.processes.items() if process.relay._handed_over]
         return self.chance.choice(busy if busy and self.chance.random() < 0.85 else SERVICES)
@@ -161,7 +163,7 @@ class Chooser:
         ]
         statuses = await world.sessions()
         on = [one for one in booked if _is_on(statuses.get(one.answer["id"]), world.time.now)]
-        if on and chance.random() < 0.6:
+        if on and chance.random() < 0.75:
             return self._about(chance.choice(on), statuses, world)
         live = [one for one in booked if statuses.get(one.answer["id"], {"status": "gone"})["status"] not in _OVER]
         way = chance.random()
@@ -177,7 +179,7 @@ class Chooser:
 
     def _slot(self, world: World) -> str:
         """A time that others want, too: few of them, on the days to come."""
-        day = max(world.time.now, START) + timedelta(days=self.chance.choice((0, 0, 1, 2, 3)))
+        day = max(world.time.now, START) + timedelta(days=self.chance.choice((0, 0, 0, 0, 1, 2)))
         while day.weekday() > 4:
             day += timedelta(days=1)
         hour = (
@@ -195,7 +197,7 @@ class Chooser:
             "provider": chance.choice(PROVIDERS),
             "starts_at": self._slot(world),
         }
-        if chance.random() < 0.2:
+        if chance.random() < 0.35:
             options["by"] = "provider"
         return Step("request", name=self._name("book"), does="book", options=options)
 
@@ -227,7 +229,7 @@ class Chooser:
         who = (("member", "provider"), ("member", "provider"), ("provider",), ("member",), ())[
             zlib.crc32(f"{self.seed} {booked.name}".encode()) % 5
         ]
-        does = chance.choice(("join",) * 12 + ("leave", "no-show", "cancel", "extend"))
+        does = chance.choice(("join",) * 20 + ("leave", "no-show", "cancel", "extend"))
         options: dict[str, Any] = {}
         if does == "join":
             if who:

@@ -331,6 +331,11 @@ class World:
         rows = await connection.fetch("SELECT id::text, status, starts_at, ends_at FROM sessions ORDER BY id")
         return {row["id"]: row for row in rows}
 
+    async def with_deadlines_due(self) -> list[str]:
+        """The services that have deadlines to handle."""
+        due = "SELECT EXISTS (SELECT FROM deadlines WHERE due_at <= $1)"
+        return [one for one in SERVICES if await (await self.connections.of(one)).fetchval(due, self.time.now)]
+
     async def next_deadline(self) -> datetime | None:
         """When the first deadline of any service is due."""
         found = []
