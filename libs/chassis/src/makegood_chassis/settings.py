@@ -163,7 +163,7 @@ class ServiceSettings(SigningSettings, KafkaSettings, DatabaseSettings):
     inbox_retention: PositiveFloat = Field(
         14 * 86400.0,
         validation_alias="INBOX_RETENTION",
-        description="How long the ids of handled events are kept, in seconds; must be longer than the topics keep events.",
+        description="How long the ids of handled events are kept, in seconds. An event that is read again later takes effect twice.",
     )
     person_requests: PositiveInt = Field(
         4,
