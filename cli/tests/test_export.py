@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from makegood_contracts.envelope import Cause, encode
@@ -20,6 +21,10 @@ from makegood_contracts.publishing.examples import example_of
 from makegood_contracts.topics import LEDGER, ROOMS, SESSIONS, SESSIONS_STATE
 
 pytest.importorskip("pyarrow", reason="the extra `data` is missing: make data")
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.table import Table
 
 from .export_case import (
     FORMATS,
@@ -149,3 +154,26 @@ async def test_an_erasure_reaches_rows_that_were_there_and_rows_that_come_later(
         [state] = rows(folder, kind, "booking_sessions_state_v1")
         assert (state["session_id"], state["member_id"]) == ("b", pseudonym)
         assert naming(folder, person) == [], kind
+
+
+@pytest.mark.rule("REL-1")
+async def test_what_a_crash_left_of_a_table_without_a_commit_is_forgotten_too(
+    exports: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = "member-to-be-erased"
+    await exports.publish(changed(opened("r1"), member_id=person))
+
+    def crash(table: Table, rows: pa.Table, **_: Any) -> None:
+        half = Path(urlsplit(table.location()).path) / "data" / "half.parquet"
+        half.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows, half)
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "append", crash)
+        with pytest.raises(ConnectionError):
+            await exports.run(tmp_path / "iceberg", "iceberg")
+    assert naming(tmp_path / "iceberg", person) != []
+    await exports.publish(PersonErased(person_id=person, erased_at=OPENED))
+    await exports.run(tmp_path / "iceberg", "iceberg")
+    assert naming(tmp_path / "iceberg", person) == []

@@ -69,7 +69,11 @@ class Pipeline:
     def export_and_build(self) -> None:
         self.export()
         made = subprocess.run(
-            ["make", "warehouse", f"EXPORT={self.lake}"], cwd=ROOT, capture_output=True, text=True, check=False
+            ["make", "warehouse", f"EXPORT={self.lake}", "ARGS="],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert made.returncode == 0, made.stdout + made.stderr
 

@@ -144,17 +144,16 @@ def _any_of(conditions: Iterable[BooleanExpression]) -> BooleanExpression:
 
 def _drop_history(table: Table) -> None:
     """Leaves the current snapshot and its files. Everything else goes, also what a crash left behind."""
-    current = table.current_snapshot()
-    if current is None:
-        return
-    old = [each.snapshot_id for each in table.snapshots() if each.snapshot_id != current.snapshot_id]
-    if old:
-        table.maintenance.expire_snapshots().by_ids(old).commit()
-        table.refresh()
-    manifests = current.manifests(table.io)
-    entries = [entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io)]
-    needed = {current.manifest_list, *(manifest.manifest_path for manifest in manifests)}
-    needed |= {entry.data_file.file_path for entry in entries}
+    needed: set[str] = set()
+    if (current := table.current_snapshot()) is not None:
+        old = [each.snapshot_id for each in table.snapshots() if each.snapshot_id != current.snapshot_id]
+        if old:
+            table.maintenance.expire_snapshots().by_ids(old).commit()
+            table.refresh()
+        manifests = current.manifests(table.io)
+        entries = [entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io)]
+        needed = {current.manifest_list, *(manifest.manifest_path for manifest in manifests)}
+        needed |= {entry.data_file.file_path for entry in entries}
     assert isinstance(table.io, PyArrowFileIO)
     scheme, host, folder = table.io.parse_location(table.location())
     files = table.io.fs_by_scheme(scheme, host)
