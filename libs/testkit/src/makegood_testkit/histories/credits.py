@@ -15,7 +15,7 @@ from typing import Any, Final
 from makegood_devtools.client import Person
 from makegood_devtools.seeding import LENGTH_MINUTES, LoadMember, Population, populate
 
-from makegood_testkit.histories.record import History, ask, decided, moment
+from makegood_testkit.histories.record import History, ask, book, decided, moment
 from makegood_testkit.platform import Platform
 
 _MODEL: Final = "credits"
@@ -107,20 +107,9 @@ class CreditClients:
             await asyncio.sleep(0.1 * chance.random())
 
     async def _book(self, member: LoadMember, person: Person, number: int, patience: float) -> str | None:
-        body = {
-            "room_id": member.room_id,
-            "starts_at": member.slot(next(self._turns), self.population.first_day).isoformat(),
-            "length_minutes": LENGTH_MINUTES,
-            "modality": "video",
-            "time_zone": "UTC",
-        }
-        asked = await ask(self.history, person, "POST", "/v1/sessions", body, wait=4, patience=patience)
-        seen: Any = asked.body if asked.status in (200, 201) else None
-        if asked.status == 202:
-            seen = await decided(
-                self.history, person, asked.body["id"], lambda one: one["status"] != "requested", patience=patience
-            )
-        if seen is not None and seen["status"] in ("reserved", "confirmed"):
+        start = member.slot(next(self._turns), self.population.first_day)
+        asked, seen = await book(self.history, person, member.room_id, start, patience=patience)
+        if seen is not None:
             session = str(seen["id"])
             self.history.add(_MODEL, member.subject, "hold", asked.called, moment(), client=number, session=session)
             return session

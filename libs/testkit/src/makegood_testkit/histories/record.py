@@ -9,11 +9,13 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import httpx
 from makegood_devtools.client import Person
+from makegood_devtools.seeding import LENGTH_MINUTES
 
 Outcome = Literal["done", "taken", "maybe"]
 _PAUSE: Final = 0.2
@@ -137,3 +139,23 @@ async def decided(
             return dict(seen.body)
         await asyncio.sleep(_PAUSE)
     return None
+
+
+async def book(
+    history: History, person: Person, room_id: str, start: datetime, *, patience: float
+) -> tuple[Answered, dict[str, Any] | None]:
+    """Asks for a session. The answer; and the session, if it is known to have its slot and its credit."""
+    body = {
+        "room_id": room_id,
+        "starts_at": start.isoformat(),
+        "length_minutes": LENGTH_MINUTES,
+        "modality": "video",
+        "time_zone": "UTC",
+    }
+    asked = await ask(history, person, "POST", "/v1/sessions", body, wait=4, patience=patience)
+    seen: Any = asked.body if asked.status in (200, 201) else None
+    if asked.status == 202:
+        seen = await decided(
+            history, person, asked.body["id"], lambda one: one["status"] != "requested", patience=patience
+        )
+    return asked, seen if seen is not None and seen["status"] in ("reserved", "confirmed") else None

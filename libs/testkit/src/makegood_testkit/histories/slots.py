@@ -13,7 +13,7 @@ from typing import Any, Final
 from makegood_devtools.client import Person
 from makegood_devtools.seeding import LENGTH_MINUTES, LoadMember, Population, populate
 
-from makegood_testkit.histories.record import Answered, History, ask, decided, moment
+from makegood_testkit.histories.record import Answered, History, ask, book, moment
 from makegood_testkit.platform import Platform
 
 _MODEL: Final = "slots"
@@ -139,21 +139,9 @@ class SlotClients:
         self, number: int, member: LoadMember, person: Person, group: Group, start: datetime, patience: float
     ) -> tuple[str, int] | None:
         """The session and its version, if it was reserved."""
-        body = {
-            "room_id": member.room_id,
-            "starts_at": start.isoformat(),
-            "length_minutes": LENGTH_MINUTES,
-            "modality": "video",
-            "time_zone": "UTC",
-        }
-        asked = await ask(self.history, person, "POST", "/v1/sessions", body, wait=4, patience=patience)
-        seen: Any = asked.body if asked.status in (200, 201) else None
-        if asked.status == 202:
-            seen = await decided(
-                self.history, person, asked.body["id"], lambda one: one["status"] != "requested", patience=patience
-            )
+        asked, seen = await book(self.history, person, member.room_id, start, patience=patience)
         about: dict[str, Any] = {"client": number, "slot": _name(start)}
-        if seen is not None and seen["status"] in ("reserved", "confirmed"):
+        if seen is not None:
             self.history.add(_MODEL, group.name, "book", asked.called, moment(), session=seen["id"], **about)
             return seen["id"], seen["version"]
         if asked.status == 409 and "slot-taken" in asked.reasons:
